@@ -1,0 +1,89 @@
+"""The CloudEvents 1.0 envelope: binary mode on the bus, JSON format in HTTP answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import orjson
+from pydantic import ValidationError
+
+from shared.contracts.events import EVENT_TYPES, EventData
+
+D = TypeVar("D", bound=EventData, covariant=True)
+
+
+class UnreadableEvent(Exception):
+    """A message that is no event of a known type and shape. Its text holds no value of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[D]):
+    """One event: CloudEvents attributes and typed data. ``id`` is unique for ever."""
+
+    id: str
+    type: str
+    source: str
+    time: datetime
+    subject: str
+    traceparent: str
+    data: D
+
+    def headers(self) -> dict[str, str]:
+        """The attributes as Kafka headers (CloudEvents Kafka binding, binary content mode)."""
+        return {
+            "ce_specversion": "1.0",
+            "ce_id": self.id,
+            "ce_type": self.type,
+            "ce_source": self.source,
+            "ce_time": self.time.isoformat().replace("+00:00", "Z"),
+            "ce_subject": self.subject,
+            "content-type": "application/json",
+            "traceparent": self.traceparent,
+        }
+
+    def value(self) -> bytes:
+        """The data as JSON bytes."""
+        return self.data.__pydantic_serializer__.to_json(self.data)
+
+    def json(self) -> dict[str, Any]:
+        """The whole event in the CloudEvents JSON format."""
+        return {
+            "specversion": "1.0",
+            "id": self.id,
+            "type": self.type,
+            "source": self.source,
+            "time": self.time.isoformat().replace("+00:00", "Z"),
+            "subject": self.subject,
+            "datacontenttype": "application/json",
+            "traceparent": self.traceparent,
+            "data": orjson.loads(self.value()),
+        }
+
+
+def decode(headers: Mapping[str, str], value: bytes) -> Event[EventData]:
+    """Read a message; unknown fields pass. Raises UnreadableEvent for anything else."""
+    event_type = headers.get("ce_type", "")
+    model = EVENT_TYPES.get(event_type)
+    if model is None:
+        raise UnreadableEvent(f"unknown event type {event_type[:100]!r}")
+    try:
+        return Event(
+            id=headers["ce_id"],
+            type=event_type,
+            source=headers.get("ce_source", ""),
+            time=datetime.fromisoformat(headers["ce_time"]),
+            subject=headers.get("ce_subject", ""),
+            traceparent=headers.get("traceparent", ""),
+            data=model.model_validate_json(value),
+        )
+    except KeyError as error:
+        raise UnreadableEvent(f"{event_type}: missing header {error}") from None
+    except ValidationError as error:
+        places = ", ".join(
+            f"/{'/'.join(map(str, e['loc']))}: {e['type']}"
+            for e in error.errors(include_input=False, include_url=False, include_context=False)[:5]
+        )
+        raise UnreadableEvent(f"{event_type}: {places}") from None
+    except ValueError:
+        raise UnreadableEvent(f"{event_type}: ce_time is no RFC 3339 time") from None
