@@ -1,0 +1,47 @@
+"""Sessions of people who log in with their key in a browser.
+
+The cookie is signed, not stored: it holds the key's id and a random token against cross-site
+request forgery, and ends after twelve hours. It is worth nothing once the key has been revoked,
+which is looked up at each request; so revoking a key is also how all of its sessions are ended.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+COOKIE = "leadloop_session"
+MAX_AGE_SECONDS = 12 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the cookie says: who logged in, and the token that forms must send back."""
+
+    key_id: str
+    csrf_token: str
+
+
+class Sessions:
+    """Signs and reads the session cookie with a secret that every process shares."""
+
+    def __init__(self, secret: str, *, max_age_seconds: int = MAX_AGE_SECONDS) -> None:
+        self._serializer = URLSafeTimedSerializer(secret, salt="leadloop.session.v1")
+        self._max_age = max_age_seconds
+
+    def begin(self, key_id: str) -> str:
+        """The cookie's value for somebody who has just logged in."""
+        return str(self._serializer.dumps([key_id, secrets.token_urlsafe(32)]))
+
+    def read(self, cookie: str | None) -> Session | None:
+        """The session in a cookie, or None if it is missing, forged, altered or too old."""
+        if not cookie:
+            return None
+        try:
+            payload = self._serializer.loads(cookie, max_age=self._max_age)
+        except BadData:
+            return None
+        match payload:
+            case [str(key_id), str(token)] if token:
+                return Session(key_id, token)
+        return None
