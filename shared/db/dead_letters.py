@@ -1,0 +1,173 @@
+"""Events a consumer could not process, and those that wait behind them, kept for replay."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.envelope import UnreadableEvent
+from shared.contracts.events import DeadLettered
+from shared.db.engine import insert
+from shared.db.tables import dead_letters
+
+DEAD = "dead"
+PARKED = "parked"
+
+
+class Letter(Protocol):
+    """A message as the bus delivered it."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A stored letter. ``state`` is ``dead`` or ``parked``."""
+
+    id: int
+    consumer: str
+    state: str
+    key: str
+    topic: str
+    partition: int
+    offset: int
+    event_id: str | None
+    event_type: str | None
+    headers: dict[str, str]
+    value: bytes | None
+    reason: str
+    failed_at: datetime
+
+
+async def blocked(conn: AsyncConnection, consumer: str, keys: Collection[str]) -> set[str]:
+    """Those of these keys that have a letter waiting: their later events must wait too."""
+    rows = await conn.execute(
+        select(dead_letters.c.key)
+        .where(dead_letters.c.consumer == consumer, dead_letters.c.key.in_(list(keys)))
+        .distinct()
+    )
+    return {row.key for row in rows}
+
+
+async def add(
+    conn: AsyncConnection,
+    consumer: str,
+    bad: Sequence[tuple[Letter, UnreadableEvent]],
+    now: datetime,
+) -> None:
+    """Keep letters that failed for good, each with its reason."""
+    await _keep(conn, [_row(consumer, m, DEAD, str(why), now) for m, why in bad])
+
+
+async def park(
+    conn: AsyncConnection, consumer: str, letters: Sequence[Letter], now: datetime
+) -> None:
+    """Keep letters whose key is blocked."""
+    reason = "waits behind an earlier dead letter of the same key"
+    await _keep(conn, [_row(consumer, m, PARKED, reason, now) for m in letters])
+
+
+async def count(conn: AsyncConnection, consumer: str) -> int:
+    """How many letters are dead (parked ones not counted)."""
+    query = select(func.count()).where(
+        dead_letters.c.consumer == consumer, dead_letters.c.state == DEAD
+    )
+    return (await conn.execute(query)).scalar_one()
+
+
+async def listed(conn: AsyncConnection, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+    """Letters in the order they came in."""
+    rows = await conn.execute(
+        select(dead_letters)
+        .where(dead_letters.c.id > after)
+        .order_by(dead_letters.c.id)
+        .limit(limit)
+    )
+    return [_letter(row) for row in rows]
+
+
+async def get(conn: AsyncConnection, letter_id: int) -> DeadLetter | None:
+    """One letter, or None."""
+    rows = await conn.execute(select(dead_letters).where(dead_letters.c.id == letter_id))
+    row = rows.first()
+    return _letter(row) if row is not None else None
+
+
+async def of_key(conn: AsyncConnection, consumer: str, key: str) -> list[DeadLetter]:
+    """All letters of a key, oldest first: they are replayed in this order."""
+    rows = await conn.execute(
+        select(dead_letters)
+        .where(dead_letters.c.consumer == consumer, dead_letters.c.key == key)
+        .order_by(dead_letters.c.id)
+    )
+    return [_letter(row) for row in rows]
+
+
+async def failed_again(conn: AsyncConnection, letter_id: int, reason: str) -> None:
+    """A replay did not help: the letter is dead, for this reason."""
+    await conn.execute(
+        update(dead_letters).where(dead_letters.c.id == letter_id).values(state=DEAD, reason=reason)
+    )
+
+
+async def remove(conn: AsyncConnection, letter_id: int) -> None:
+    """Forget a letter that had its effect, or that somebody gave up."""
+    await conn.execute(delete(dead_letters).where(dead_letters.c.id == letter_id))
+
+
+def notice(
+    service: str, consumer: str, letter: Letter, why: UnreadableEvent, now: datetime
+) -> DeadLettered:
+    """What goes to the dead-letter topic: where and why, never what."""
+    return DeadLettered(
+        service=service,
+        consumer=consumer,
+        event_id=letter.headers.get("ce_id"),
+        event_type=letter.headers.get("ce_type"),
+        event_key=letter.key,
+        reason=str(why),
+        source_topic=letter.topic,
+        source_partition=letter.partition,
+        source_offset=letter.offset,
+        failed_at=now,
+    )
+
+
+async def _keep(conn: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    await conn.execute(insert(conn, dead_letters).on_conflict_do_nothing(), rows)
+
+
+def _row(consumer: str, letter: Letter, state: str, reason: str, now: datetime) -> dict[str, Any]:
+    return {
+        "consumer": consumer,
+        "state": state,
+        "key": letter.key[:120],
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "event_id": (letter.headers.get("ce_id") or "")[:64] or None,
+        "event_type": (letter.headers.get("ce_type") or "")[:120] or None,
+        "headers": orjson.dumps(dict(letter.headers)).decode(),
+        "value": letter.value,
+        "reason": reason,
+        "failed_at": now,
+    }
+
+
+def _letter(row: Any) -> DeadLetter:
+    return DeadLetter(**{**row._mapping, "headers": orjson.loads(row.headers)})

@@ -1,0 +1,144 @@
+"""Many small writes, one transaction: a COMMIT costs a flush to disk however much is in it.
+
+Callers hand in items and wait; one task takes what has gathered and commits it at once. A caller
+that goes away takes nothing back: what was handed in is committed.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from shared.db.engine import is_transient
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Commit = Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]
+"""Commits a batch in one transaction and gives one answer for each item, in order. An answer that
+is an exception is raised for that item alone. Raising rolls the whole batch back."""
+
+_QUIET_TURNS = 2
+
+
+class Overloaded(Exception):
+    """More waits than can be written soon: try again in a second."""
+
+
+class GroupCommit(Generic[T, R]):
+    """The one writer of a kind of item.
+
+    A batch is whatever has gathered while the one before it was being committed, up to
+    ``max_batch`` items; an item that comes alone is committed at once. While items keep coming in,
+    a batch waits for them, up to ``max_wait`` seconds. When a batch fails, each of its items is
+    tried alone, so that one bad item fails for itself; when the database itself is away
+    (``is_transient``) all of them fail at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        commit: Commit[T, R],
+        *,
+        max_batch: int = 256,
+        max_wait: float = 0.005,
+        max_queue: int = 4096,
+    ) -> None:
+        self.name = name
+        self._commit = commit
+        self._max_batch = max_batch
+        self._max_wait = max_wait
+        self._max_queue = max_queue
+        self._queue: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._idle: asyncio.Future[None] | None = None
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        """Refuse new items and return once all that were handed in are committed."""
+        self._stopping = True
+        self._wake()
+        if self._task is not None:
+            await self._task
+
+    async def check(self) -> str | None:
+        """None when it works, else what is wrong."""
+        if self._task is None or self._task.done():
+            return f"{self.name}: not running"
+        if len(self._queue) >= self._max_queue:
+            return f"{self.name}: full"
+        return None
+
+    @property
+    def waiting(self) -> int:
+        """How many items are handed in and not being committed yet."""
+        return len(self._queue)
+
+    def submit(self, item: T) -> asyncio.Future[R]:
+        """Hand an item in; the result comes once it is committed. Cancelling the result does not
+        take the item back. Raises Overloaded when full, stopping or not started."""
+        if self._stopping or self._loop is None or len(self._queue) >= self._max_queue:
+            raise Overloaded
+        answer: asyncio.Future[R] = self._loop.create_future()
+        self._queue.append((item, answer))
+        self._wake()
+        return answer
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    async def _run(self) -> None:
+        assert self._loop is not None
+        while self._queue or not self._stopping:
+            if not self._queue:
+                self._idle = self._loop.create_future()
+                await self._idle
+                self._idle = None
+                continue
+            await self._gather()
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
+            await self._settle(batch)
+
+    async def _gather(self) -> None:
+        """Let the loop take in what has already arrived, for as long as it keeps arriving."""
+        assert self._loop is not None
+        until = self._loop.time() + self._max_wait
+        quiet, seen = 0, len(self._queue)
+        while quiet < _QUIET_TURNS and seen < self._max_batch and self._loop.time() < until:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._queue) == seen else 0
+            seen = len(self._queue)
+
+    async def _settle(self, batch: Sequence[tuple[T, "asyncio.Future[R]"]]) -> None:
+        try:
+            answers = await self._commit([item for item, _ in batch])
+        except Exception as error:
+            if len(batch) == 1 or is_transient(error):
+                log.warning("%s: %s items failed: %s", self.name, len(batch), type(error).__name__)
+                for _, answer in batch:
+                    _give(answer, error)
+                return
+            for one in batch:
+                await self._settle([one])
+            return
+        for (_, answer), given in zip(batch, answers, strict=True):
+            _give(answer, given)
+
+
+def _give(answer: "asyncio.Future[R]", given: R | Exception) -> None:
+    if answer.done():  # the caller has gone away
+        return
+    if isinstance(given, Exception):
+        answer.set_exception(given)
+    else:
+        answer.set_result(given)

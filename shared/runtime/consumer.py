@@ -1,0 +1,226 @@
+"""Bus → database: whole batches of events, each in one transaction with its effects."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic
+
+from prometheus_client import Counter, Gauge
+from sqlalchemy.exc import IntegrityError
+
+from shared.bus.api import Bus, MissingTopics, Received, Subscription, TopicPartition
+from shared.contracts.envelope import Event, UnreadableEvent, decode
+from shared.contracts.events import EventData
+from shared.db import dead_letters, inbox
+from shared.db.engine import is_transient
+from shared.runtime.clock import Clock
+from shared.runtime.logs import follow
+from shared.runtime.parts import Loop
+from shared.runtime.unit_of_work import Transactions, U
+
+log = logging.getLogger(__name__)
+
+CONSUMED = Counter("leadloop_events_consumed_total", "Events whose effect is stored", ["consumer"])
+DEAD = Counter("leadloop_dead_letters_total", "Events set aside as dead letters", ["consumer"])
+LAG = Gauge("leadloop_consumer_lag", "Messages waiting to be read", ["consumer"])
+
+Handler = Callable[[Event[Any], U, Clock], Awaitable[None]]
+Handlers = Mapping[type[EventData], Handler[U]]
+Read = tuple[Received, "Event[EventData] | UnreadableEvent | None"]
+"""A message and what it says: an event, garbage, or nothing that concerns this consumer."""
+
+
+class Consumer(Loop, Generic[U]):
+    """Runs a service's handlers over the topics it reads.
+
+    One transaction per batch holds the new positions (compare-and-set), the inbox, the effects and
+    the events they emit. A batch that fails is rolled back and done again one by one, so that one
+    bad event never blocks the rest: it becomes a dead letter, and the later events of its key are
+    parked behind it, in order, until ``leadloop dead-letters replay``. With ``dead_letter_limit``
+    of them the consumer stops, because then it is not the events that are bad.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        group: str,
+        topics: Sequence[str],
+        handlers: Handlers[U],
+        transactions: Transactions[U],
+        bus: Bus,
+        clock: Clock,
+        *,
+        max_batch: int = 500,
+        dead_letter_limit: int = 1000,
+    ) -> None:
+        super().__init__(f"{service}.consumer", fatal=(MissingTopics,))
+        self.group = group
+        self._topics = topics
+        self._handlers = handlers
+        self._by_type = {model.type: handler for model, handler in handlers.items()}
+        self._transactions = transactions
+        self._bus = bus
+        self._clock = clock
+        self._max_batch = max_batch
+        self._dead_letter_limit = dead_letter_limit
+        self._subscription: Subscription | None = None
+        self._positions: dict[TopicPartition, int] = {}
+
+    async def step(self) -> None:
+        if self._subscription is None:
+            await self._transactions.db.ping()
+            await self._bus.check_topics(self._topics)
+            self._subscription = await self._bus.subscribe(self.group, self._topics, self._load)
+        try:
+            messages = await self._subscription.poll(self._max_batch, timeout=0.5)
+            self.healthy()
+            new = [m for m in messages if m.offset >= self._positions.get(m.place, -1)]
+            if new:
+                await self.process(new)
+                LAG.labels(self.group).set(await self._subscription.lag())
+        except inbox.LostPosition:
+            log.info("%s: lost a partition, reading positions again", self.name)
+            await self._subscription.seek(await self._load(list(self._subscription.assignment())))
+        except Exception:
+            # The batch is rolled back: leave the group and come back at the stored positions.
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        self._positions.clear()
+        if subscription is not None:
+            await subscription.close()
+
+    async def process(self, messages: Sequence[Received]) -> None:
+        """Give a batch its effects, exactly once. Raises LostPosition, and what is transient."""
+        reads = [(message, self._read(message)) for message in messages]
+        try:
+            await self.apply(reads)
+        except inbox.LostPosition:
+            raise
+        except Exception as error:
+            if is_transient(error):
+                raise
+            log.warning(
+                "%s: a batch of %d failed (%s), going one by one",
+                self.name,
+                len(reads),
+                type(error).__name__,
+            )
+            for read in reads:
+                await self._apply_alone(read)
+        if self._subscription is not None:
+            await self._subscription.commit(self._positions)
+
+    async def apply(self, reads: Sequence[Read]) -> None:
+        """One transaction: positions, inbox, effects, events."""
+        moves = self._moves(reads)
+        events = [(m, e) for m, e in reads if isinstance(e, Event)]
+        garbage = [(m, e) for m, e in reads if isinstance(e, UnreadableEvent)]
+        async with self._transactions.begin() as uow:
+            await inbox.advance(uow.conn, self.group, moves)
+            if garbage:
+                await self._set_aside(uow, garbage)
+            if events:
+                await self._handle(uow, events)
+        self._positions.update({TopicPartition(*p): new for p, (_, new) in moves.items()})
+        CONSUMED.labels(self.group).inc(len(events))
+
+    async def _handle(self, uow: U, events: Sequence[tuple[Received, Event[EventData]]]) -> None:
+        blocked = await dead_letters.blocked(uow.conn, self.group, {m.key for m, _ in events})
+        if blocked:
+            await dead_letters.park(
+                uow.conn, self.group, [m for m, _ in events if m.key in blocked], self._clock.now()
+            )
+        fresh = await inbox.fresh(
+            uow.conn, self.group, [e.id for m, e in events if m.key not in blocked]
+        )
+        todo: list[Event[EventData]] = []
+        for message, event in events:
+            if event.id in fresh and message.key not in blocked:
+                fresh.discard(event.id)  # a repeat within the batch is a repeat too
+                todo.append(event)
+        if todo:
+            await uow.prefetch(list(dict.fromkeys(event.data.key() for event in todo)))
+            for event in todo:
+                follow(event.traceparent)
+                await self._by_type[event.type](event, uow, self._clock)
+
+    async def _apply_alone(self, read: Read, attempts: int = 3) -> None:
+        """One event in its own transaction; what fails for good becomes a dead letter."""
+        message, _ = read
+        for attempt in range(1, attempts + 1):
+            try:
+                return await self.apply([read])
+            except inbox.LostPosition:
+                raise
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                if isinstance(error, IntegrityError) and attempt < attempts:
+                    continue  # somebody else was first; the next look at the state sees it
+                # No traceback: it would quote statements with their values.
+                log.error("%s: dead letter: %s", self.name, failure(error))
+                return await self._bury(message, UnreadableEvent(failure(error)))
+
+    async def _bury(self, message: Received, why: UnreadableEvent) -> None:
+        moves = self._moves([(message, why)])
+        async with self._transactions.begin() as uow:
+            await inbox.advance(uow.conn, self.group, moves)
+            await self._set_aside(uow, [(message, why)])
+        self._positions.update({TopicPartition(*p): new for p, (_, new) in moves.items()})
+
+    async def _set_aside(self, uow: U, bad: Sequence[tuple[Received, UnreadableEvent]]) -> None:
+        now = self._clock.now()
+        if await dead_letters.count(uow.conn, self.group) >= self._dead_letter_limit:
+            raise TimeoutError(f"{self._dead_letter_limit} dead letters: replay or discard them")
+        await dead_letters.add(uow.conn, self.group, bad, now)
+        for message, why in bad:
+            uow.emit(dead_letters.notice(self._transactions.service, self.group, message, why, now))
+        DEAD.labels(self.group).inc(len(bad))
+
+    async def replay(self, row: dead_letters.DeadLetter) -> None:
+        """Give a dead or parked letter its effect now, and forget it. Raises what it raises."""
+        event = decode(row.headers, row.value or b"")
+        handler = self._by_type[event.type]
+        async with self._transactions.begin() as uow:
+            await dead_letters.remove(uow.conn, row.id)
+            if await inbox.fresh(uow.conn, self.group, [event.id]):
+                await uow.prefetch([event.data.key()])
+                follow(event.traceparent)
+                await handler(event, uow, self._clock)
+
+    def _read(self, message: Received) -> Event[EventData] | UnreadableEvent | None:
+        kind = message.headers.get("ce_type")
+        if message.value is None or (kind is not None and kind not in self._by_type):
+            return None
+        try:
+            return decode(message.headers, message.value)
+        except UnreadableEvent as error:
+            return error
+
+    def _moves(self, reads: Sequence[Read]) -> dict[inbox.Place, tuple[int, int]]:
+        moves: dict[inbox.Place, tuple[int, int]] = {}
+        for message, _ in reads:
+            old = self._positions.get(message.place, inbox.BEGINNING)
+            moves[(message.topic, message.partition)] = (old, message.offset + 1)
+        return moves
+
+    async def _load(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where to read on, out of our own database: the broker's idea of it does not count."""
+        if not places:
+            return {}
+        async with self._transactions.db.write() as conn:
+            stored = await inbox.positions(conn, self.group, places)
+        known = {TopicPartition(*place): position for place, position in stored.items()}
+        self._positions.update(known)
+        return {place: at for place, at in known.items() if at != inbox.BEGINNING}
+
+
+def failure(error: Exception) -> str:
+    """Why an event failed, without any value of it: the class, and where in our code."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" in {place.tb_frame.f_code.co_qualname}" if place is not None else ""
+    return f"{type(error).__name__}{where}"

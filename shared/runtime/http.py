@@ -1,0 +1,162 @@
+"""The frame of every service's HTTP interface: errors, traces, limits, health and operations."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.contracts.problems import Problem
+from shared.db.engine import is_transient
+from shared.runtime.logs import follow, frames
+from shared.runtime.operations import operations_router
+from shared.runtime.service import Infra
+from shared.web.pages import problem_page, wants_html
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(
+    name: str, title: str, infra: Infra, *, description: str = "", max_body: int = MAX_BODY_BYTES
+) -> FastAPI:
+    """An application whose errors are problem details and whose routes start with ``/<name>/``.
+
+    ``app.state.operations`` holds what health and dead-letter endpoints work on; the composition
+    root fills it once the parts exist.
+    """
+    app = FastAPI(
+        title=f"Leadloop {title}",
+        description=description,
+        version="1",
+        docs_url=f"/{name}/docs",
+        redoc_url=None,
+        openapi_url=f"/{name}/openapi.json",
+        max_body_size=max_body,
+    )
+    app.state.access = infra.access
+    app.state.links = infra.links
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(SQLAlchemyError, _on_error)
+    app.add_exception_handler(OSError, _on_error)
+    app.add_exception_handler(Exception, _on_error)
+    app.add_middleware(Tracing)
+    app.include_router(operations_router(name, infra))
+    return app
+
+
+class Tracing:
+    """Pure ASGI: continue the caller's trace, or begin one, and say which it was."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            sent = next((v for k, v in scope["headers"] if k == b"traceparent"), b"")
+            follow(sent.decode("latin-1"))
+        await self.app(scope, receive, send)
+
+
+def problem_response(problem: Problem) -> Response:
+    """A problem as ``application/problem+json``."""
+    return JSONResponse(
+        problem.document(),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type="application/problem+json",
+    )
+
+
+def answer(request: Request, problem: Problem) -> Response:
+    """A problem in the form the caller reads: a page for browsers, JSON for everybody else."""
+    location = problem.headers.get("Location")
+    if location is not None:
+        if wants_html(request):
+            return RedirectResponse(location, status_code=303)
+        return problem_response(
+            Problem(401, "Log in first", "Open /login in a browser, or use the API with a key.")
+        )
+    page = None if "/v1/" in request.url.path else problem_page(request, problem)
+    return page or problem_response(problem)
+
+
+def validation_problem(errors: list[dict[str, Any]]) -> Problem:
+    """Pydantic's errors as a problem with a JSON pointer each; no value of the input is repeated."""
+    places = [
+        {"pointer": pointer(error["loc"]), "detail": _plain(str(error["msg"]))} for error in errors
+    ]
+    first = places[0] if places else {"pointer": "", "detail": "not valid"}
+    return Problem(
+        422,
+        "Some fields are not valid",
+        f"{first['pointer'] or 'the body'}: {first['detail']}"
+        + (f" (and {len(places) - 1} more, see errors)" if len(places) > 1 else ""),
+        errors=places,
+    )
+
+
+def pointer(location: tuple[Any, ...] | list[Any]) -> str:
+    """A Pydantic error location as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _plain(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:] if message[1:2].islower() else message
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return answer(request, error)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [{**e, "loc": tuple(e["loc"])[1:]} for e in error.errors()]
+    if any(e["type"] == "json_invalid" for e in error.errors()):
+        return answer(
+            request,
+            Problem(400, "Unreadable JSON", "The body is not valid JSON: check its syntax."),
+        )
+    return answer(request, validation_problem(errors))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    details = {
+        404: ("Not found", "There is nothing at this address."),
+        405: ("Method not allowed", "This address does not take that method."),
+        413: ("Too large", f"The body may have at most {MAX_BODY_BYTES // 1024} KB."),
+    }
+    title, detail = details.get(error.status_code, ("Request refused", str(error.detail)))
+    headers = dict(error.headers or {})
+    return answer(request, Problem(error.status_code, title, detail, headers=headers))
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    if is_transient(error):
+        log.warning("database unavailable: %s", type(error).__name__)
+        problem = Problem(
+            503,
+            "Try again",
+            "The service cannot reach its database at the moment. Nothing was stored; send the "
+            "request again.",
+            headers={"Retry-After": "2"},
+        )
+    else:
+        log.error("unexpected %s", type(error).__name__, extra={"frames": frames(error)})
+        problem = Problem(
+            500,
+            "Something went wrong",
+            "This is a fault of the service. It has been logged; please try again later.",
+        )
+    return answer(request, problem)

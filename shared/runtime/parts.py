@@ -1,0 +1,137 @@
+"""What a service runs beside its HTTP interface: parts that start, stop and say how they are."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from shared.bus.api import BusUnavailable
+from shared.db.engine import is_transient
+from shared.runtime.logs import frames
+
+log = logging.getLogger(__name__)
+
+
+class Part(Protocol):
+    """Something with a life of its own. ``start`` never waits for a broker or a database."""
+
+    name: str
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def check(self) -> str | None:
+        """None when all is well, else what is wrong, for readiness."""
+        ...
+
+
+class Loop:
+    """A part that does one thing again and again, and outlives whatever goes wrong with it.
+
+    A step that fails is tried again after 0.2 s, then twice as long each time up to 5 s; meanwhile
+    readiness says what is wrong. ``fatal`` errors end the process instead.
+    """
+
+    def __init__(self, name: str, *, fatal: tuple[type[BaseException], ...] = ()) -> None:
+        self.name = name
+        self.stopping = asyncio.Event()
+        self._fatal = fatal
+        self._task: asyncio.Task[None] | None = None
+        self._trouble: str | None = "not started"
+
+    async def step(self) -> None:
+        """One round of work; returns soon after ``stopping`` is set."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Give back what the loop holds; called once after the last step."""
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        if self._task is not None:
+            await self._task
+        with contextlib.suppress(Exception):
+            await self.close()
+
+    async def check(self) -> str | None:
+        if self._task is not None and self._task.done() and not self.stopping.is_set():
+            return f"{self.name}: ended"
+        return f"{self.name}: {self._trouble}" if self._trouble else None
+
+    def healthy(self) -> None:
+        """Say that the loop does its work: a step may be long."""
+        self._trouble = None
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not when stopping."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+
+    async def _run(self) -> None:
+        delay = 0.2
+        while not self.stopping.is_set():
+            try:
+                await self.step()
+                self._trouble = None
+                delay = 0.2
+            except self._fatal as error:
+                log.critical("%s: %s", self.name, error)
+                raise
+            except Exception as error:
+                expected = isinstance(error, BusUnavailable) or is_transient(error)
+                if self._trouble is None or not expected:
+                    # Once per trouble; its text may quote a lead, so only its class is logged.
+                    log.warning(
+                        "%s: %s, trying again",
+                        self.name,
+                        type(error).__name__,
+                        extra={} if expected else {"frames": frames(error)},
+                    )
+                self._trouble = describe(error)
+                await self.pause(delay)
+                delay = min(delay * 2, 5.0)
+
+
+class Timer(Loop):
+    """Calls ``run`` every ``every`` seconds, and again at once while it says it did something.
+
+    ``run`` returns how many things it did. What is due must be rows in the database: a timer that
+    forgets on a restart is no timer.
+    """
+
+    def __init__(self, name: str, *, every: float, run: Callable[[], Awaitable[int]]) -> None:
+        super().__init__(name)
+        self._every = every
+        self._run_once = run
+        self._now = asyncio.Event()
+
+    def soon(self) -> None:
+        """Run without waiting for the next turn."""
+        self._now.set()
+
+    async def step(self) -> None:
+        while not self.stopping.is_set() and await self._run_once():
+            self.healthy()
+        self.healthy()
+        waiting = [
+            asyncio.ensure_future(self._now.wait()),
+            asyncio.ensure_future(self.stopping.wait()),
+        ]
+        await asyncio.wait(waiting, timeout=self._every, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        self._now.clear()
+
+
+def describe(error: BaseException) -> str:
+    """An error for operators: its class, and its text only where that can't quote data."""
+    if isinstance(error, BusUnavailable):
+        return f"broker unavailable: {error}"
+    if is_transient(error):
+        return f"database unavailable ({type(error).__name__})"
+    return type(error).__name__

@@ -1,0 +1,81 @@
+"""Outbox → bus: publishes what was committed, in order, at least once."""
+
+import time
+
+from prometheus_client import Counter, Gauge
+
+from shared.bus.api import Bus, Message, MissingTopics
+from shared.db import outbox
+from shared.db.engine import Database
+from shared.runtime.clock import new_id
+from shared.runtime.parts import Loop
+from shared.runtime.unit_of_work import Wake
+
+PUBLISHED = Counter("leadloop_relay_published_total", "Events published", ["service"])
+BATCH = Gauge("leadloop_relay_batch", "Events in the newest batch", ["service"])
+
+
+class Relay(Loop):
+    """The one relay of a service's outbox that publishes at a time.
+
+    A lease in the database names it; the others stand by and take over when it lapses, or at once
+    when it stops in good order. A row leaves the outbox only after the broker's acknowledgement,
+    so a crash in between publishes it again, under the same event id. Reading the table rather
+    than being handed rows in memory keeps the order per key even when several processes write:
+    ``docs/adr/0003`` has the reasoning.
+    """
+
+    LEASE_SECONDS = 6.0
+
+    def __init__(
+        self, service: str, db: Database, bus: Bus, woken: Wake, *, limit: int = 1000
+    ) -> None:
+        super().__init__(f"{service}.relay", fatal=(MissingTopics,))
+        self._service = service
+        self._db = db
+        self._bus = bus
+        self._woken = woken
+        self._limit = limit
+        self._owner = new_id()
+        self._leased_until = 0.0
+        # Another process may write too, except to SQLite, whose rows always wake this relay.
+        self._poll_seconds = 1.0 if db.dialect == "sqlite" else 0.05
+
+    async def step(self) -> None:
+        if not await self._leased():
+            await self.pause(0.5)
+            return
+        batch = await self.take()
+        self.healthy()
+        if not batch:
+            await self._woken.wait(self._poll_seconds)
+            return
+        await self._bus.publish([Message(r.topic, r.key, r.value, r.headers) for r in batch])
+        async with self._db.write() as conn:
+            await outbox.remove(conn, [row.seq for row in batch])
+        PUBLISHED.labels(self._service).inc(len(batch))
+        BATCH.labels(self._service).set(len(batch))
+
+    async def take(self) -> list[outbox.Pending]:
+        """The next rows to publish."""
+        async with self._db.read() as conn:
+            return await outbox.take(conn, self._limit)
+
+    async def stop(self) -> None:
+        self._woken.set()
+        await super().stop()
+
+    async def close(self) -> None:
+        if self._leased_until:
+            async with self._db.write() as conn:
+                await outbox.release(conn, self._owner)
+
+    async def _leased(self) -> bool:
+        """Hold the lease with at least half of it ahead, so that no publish outlasts it."""
+        now = time.monotonic()
+        if now < self._leased_until - self.LEASE_SECONDS / 2:
+            return True
+        async with self._db.write() as conn:
+            held = await outbox.lease(conn, self._owner, self.LEASE_SECONDS)
+        self._leased_until = now + self.LEASE_SECONDS if held else 0.0
+        return held
