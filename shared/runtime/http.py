@@ -90,7 +90,7 @@ def answer(request: Request, problem: Problem) -> Response:
 
 
 def validation_problem(errors: list[dict[str, Any]]) -> Problem:
-    """Pydantic's errors as a problem with a JSON pointer each; no value of the input is repeated."""
+    """Pydantic's errors as a problem with a JSON pointer each, without any value."""
     places = [
         {"pointer": pointer(error["loc"]), "detail": _plain(str(error["msg"]))} for error in errors
     ]

@@ -38,7 +38,8 @@ class Loop:
         self.name = name
         self.stopping = asyncio.Event()
         self._fatal = fatal
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        """Ends with an exception if, and only if, something fatal happened."""
         self._trouble: str | None = "not started"
 
     async def step(self) -> None:
@@ -49,17 +50,17 @@ class Loop:
         """Give back what the loop holds; called once after the last step."""
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=self.name)
+        self.task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self) -> None:
         self.stopping.set()
-        if self._task is not None:
-            await self._task
+        if self.task is not None:
+            await self.task
         with contextlib.suppress(Exception):
             await self.close()
 
     async def check(self) -> str | None:
-        if self._task is not None and self._task.done() and not self.stopping.is_set():
+        if self.task is not None and self.task.done() and not self.stopping.is_set():
             return f"{self.name}: ended"
         return f"{self.name}: {self._trouble}" if self._trouble else None
 
