@@ -1,0 +1,166 @@
+"""Renders pages: the template environment, the context every page gets, the security headers."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from shared.contracts.problems import Problem
+from shared.web.formats import FILTERS
+from shared.web.links import Links
+
+HERE = Path(__file__).parent
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: browsers would then hide the origin of our own forms from us.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # Pages show people's data: nothing of them may stay in a cache.
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One place in the header's navigation."""
+
+    label: str
+    href: str
+    current: bool
+
+
+class Pages:
+    """Renders the templates of a service inside the shared shell.
+
+    Every template gets ``request``, ``links``, ``nav``, ``principal`` (or None) and ``csrf_token``,
+    the function ``static("<service>/inbox.js")`` and the filters of ``shared.web.formats``.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        self._static = {folder.parent.parent.name: folder.parent / "static" for folder in folders}
+        self.environment = Environment(
+            loader=FileSystemLoader([*folders, HERE / "templates"]),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self.environment.globals["static"] = self.static
+        self.environment.filters.update(FILTERS)
+
+    def render(
+        self,
+        request: Request,
+        template: str,
+        /,
+        *,
+        status_code: int = 200,
+        headers: dict[str, str] | None = None,
+        **context: Any,
+    ) -> HTMLResponse:
+        """A page as a response, with the security headers set."""
+        return HTMLResponse(
+            self.text(request, template, **context),
+            status_code=status_code,
+            headers={**SECURITY_HEADERS, **(headers or {})},
+        )
+
+    def text(self, request: Request, template: str, /, **context: Any) -> str:
+        """A page, or a part of one, as HTML."""
+        links: Links = getattr(request.app.state, "links", None) or Links()
+        principal = getattr(request.state, "principal", None)
+        shell = {
+            "request": request,
+            "links": links,
+            "principal": principal,
+            "csrf_token": getattr(request.state, "csrf_token", ""),
+            "nav": navigation(links, request.url.path, principal),
+        }
+        return self.environment.get_template(template).render({**shell, **context})
+
+    def static(self, path: str) -> str:
+        """The address of a static file, which changes with its content so that it can be cached.
+
+        Raises FileNotFoundError for a file that is not there.
+        """
+        first, _, rest = path.partition("/")
+        folder = self._static.get(first)
+        file = folder / rest if folder is not None and rest else HERE / "static" / path
+        return f"/static/{path}?v={_fingerprint(file)}"
+
+
+def templates(*folders: Path) -> Pages:
+    """The pages of a service whose templates are in ``folders`` (``services/<name>/web/templates``).
+
+    Its static files are expected beside them, in ``services/<name>/web/static``.
+    """
+    return Pages(*folders)
+
+
+def navigation(links: Links, path: str, principal: Any) -> list[NavItem]:
+    """The header's places; a rep does not see the one that is closed to reps."""
+    places = [
+        ("Form", links.capture + "/capture/forms/demo", "/capture/forms"),
+        ("Inbox", links.routing + "/routing/inbox", "/routing/"),
+        ("Definitions", links.qualify + "/qualify/", "/qualify/"),
+        ("Feedback", links.feedback + "/feedback/", "/feedback/"),
+    ]
+    if principal is not None and principal.role == "rep":
+        places.pop()
+    return [NavItem(label, href, path.startswith(prefix)) for label, href, prefix in places]
+
+
+def problem_page(request: Request, problem: Problem) -> HTMLResponse | None:
+    """A problem as a page, if it is a browser that asks; None for everybody else.
+
+    A redirect (a ``Problem`` with a ``Location`` header) is not a page either.
+    """
+    if not wants_html(request) or "Location" in problem.headers:
+        return None
+    return _shell().render(
+        request,
+        "problem.html",
+        status_code=problem.status,
+        headers={
+            name: value
+            for name, value in problem.headers.items()
+            if name.lower() not in ("www-authenticate", "content-type")
+        },
+        problem=problem,
+    )
+
+
+def wants_html(request: Request) -> bool:
+    """Whether the client asks for HTML by name, as browsers do when they open a page."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+@lru_cache
+def _shell() -> Pages:
+    return Pages()
+
+
+@lru_cache
+def _fingerprint(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:10]
