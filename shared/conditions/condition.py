@@ -1,0 +1,221 @@
+"""Compiling a condition: its value is checked and prepared once, matching it is then cheap."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from shared.conditions import matching
+from shared.conditions.operators import OPERATORS, Operator, Takes, parse_operator
+from shared.conditions.values import FactValue, Operand, number, present, show, text_of
+
+__all__ = [
+    "Condition",
+    "ConditionError",
+    "ConditionErrors",
+    "FactValue",
+    "Operand",
+    "compile_all",
+    "compile_condition",
+]
+
+
+class ConditionError(ValueError):
+    """A condition that can't be compiled. ``pointer_suffix`` (such as ``/operator``) is the place
+    in it as a JSON pointer, ``message`` says what is allowed there."""
+
+    def __init__(self, pointer_suffix: str, message: str) -> None:
+        super().__init__(f"{pointer_suffix}: {message}")
+        self.pointer_suffix = pointer_suffix
+        self.message = message
+
+
+class ConditionErrors(ValueError):
+    """Everything that is wrong with a list of conditions; each suffix starts with the index."""
+
+    def __init__(self, errors: Sequence[ConditionError]) -> None:
+        super().__init__("; ".join(str(error) for error in errors))
+        self.errors = tuple(errors)
+
+
+class Condition:
+    """A compiled condition. ``operator`` is the name proper, whatever alias was written, and
+    ``value`` is what it compares with, in the type it compares as."""
+
+    __slots__ = ("_test", "field", "operator", "value")
+
+    def __init__(
+        self, field: str, operator: Operator, value: Operand, test: matching.Test | None
+    ) -> None:
+        self.field: Final = field
+        self.operator: Final = operator
+        self.value: Final = value
+        self._test: Final = test
+
+    def matches(self, context: Mapping[str, FactValue]) -> bool:
+        """Whether the field's value in ``context`` fits. Never raises."""
+        fact = context.get(self.field)
+        if self.operator is Operator.IS_MISSING:
+            return not present(fact)
+        if not present(fact):
+            return False
+        return self._test is None or self._test(fact)
+
+    def because(self, context: Mapping[str, FactValue]) -> str:
+        """A sentence that says what was found and whether it fits: ``employees 120 is at least
+        50``, ``country is not known``, ``employees "many" is not a number``."""
+        fact = context.get(self.field)
+        if not present(fact):
+            return f"{self.field} is not known"
+        info = OPERATORS[self.operator]
+        if self.operator in (Operator.IS_PRESENT, Operator.IS_MISSING):
+            return f"{self.field} {show(fact)} is known"
+        if self.operator in (Operator.IS_TRUE, Operator.IS_FALSE):
+            label = info.label if self.matches(context) else info.negated
+            return (
+                f"{self.field} {label}"
+                if isinstance(fact, bool)
+                else (f"{self.field} {show(fact)} {label}")
+            )
+        if info.takes in (Takes.NUMBER, Takes.RANGE) and number(fact) is None:
+            return f"{self.field} {show(fact)} is not a number"
+        label = info.label if self.matches(context) else info.negated
+        return f"{self.field} {show(fact)} {label} {self._wanted(fact)}"
+
+    def sentence(self) -> str:
+        """The condition itself in words: ``employees is at least 50``."""
+        info = OPERATORS[self.operator]
+        if info.takes is Takes.NOTHING:
+            return f"{self.field} {info.label}"
+        return f"{self.field} {info.label} {self._wanted(None)}"
+
+    def _wanted(self, fact: FactValue) -> str:
+        """The value in words; of several texts the one that was found, when one was."""
+        value = self.value
+        if self.operator is Operator.BETWEEN and isinstance(value, Sequence):
+            return f"{show(value[0])} and {show(value[1])}"
+        if OPERATORS[self.operator].takes is Takes.TEXTS and not isinstance(value, str):
+            if fact is not None and isinstance(value, Sequence):
+                for text in value:
+                    if matching.compile_test(self.operator, (text,))(fact):
+                        return show(text)
+            return show(value).replace(", ", " or ")
+        return show(value)
+
+    def __repr__(self) -> str:
+        return f"Condition({self.sentence()!r})"
+
+
+def compile_condition(field: str, operator: str, value: Any = None) -> Condition:
+    """Check and prepare a condition. ``operator`` may be an alias such as ``>=`` or ``eq``.
+
+    ``exists`` with the value false asks for ``is_missing``. Raises ConditionError.
+    """
+    if not isinstance(field, str) or not field.strip():
+        raise ConditionError("/field", "name the field to look at")
+    if not isinstance(operator, str):
+        raise ConditionError("/operator", f"use one of: {', '.join(Operator)}")
+    try:
+        found = parse_operator(operator)
+    except ValueError as error:
+        raise ConditionError("/operator", str(error)) from None
+    if value is False and found in (Operator.IS_PRESENT, Operator.IS_MISSING):
+        flipped = {Operator.IS_PRESENT, Operator.IS_MISSING} - {found}
+        found, value = flipped.pop(), None
+    operand = _CHECKS[OPERATORS[found].takes](found, value)
+    test = None if operand is None else matching.compile_test(found, operand)
+    if found in (Operator.IS_TRUE, Operator.IS_FALSE):
+        test = matching.truth_test(found is Operator.IS_TRUE)
+    return Condition(field.strip(), found, operand, test)
+
+
+def compile_all(documents: Iterable[Any]) -> list[Condition]:
+    """Compile a list of ``{"field", "operator", "value"}``; all of them must hold or some must,
+    as the caller means it. Raises ConditionErrors with every mistake at once."""
+    compiled_ones: list[Condition] = []
+    errors: list[ConditionError] = []
+    for index, document in enumerate(documents):
+        if not isinstance(document, Mapping):
+            message = "write an object with field, operator and value"
+            errors.append(ConditionError(f"/{index}", message))
+            continue
+        try:
+            compiled_ones.append(
+                compile_condition(
+                    document.get("field", ""), document.get("operator", ""), document.get("value")
+                )
+            )
+        except ConditionError as error:
+            errors.append(ConditionError(f"/{index}{error.pointer_suffix}", error.message))
+    if errors:
+        raise ConditionErrors(errors)
+    return compiled_ones
+
+
+def _wrong(operator: Operator, hint: str = "") -> ConditionError:
+    takes = OPERATORS[operator].takes
+    return ConditionError("/value", f"{operator} takes {takes}{hint}")
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, bool) or number(value) is not None
+
+
+def _scalar(operator: Operator, value: Any) -> Operand:
+    if not _is_scalar(value):
+        hint = "; for several values use in or not_in" if isinstance(value, list | tuple) else ""
+        raise _wrong(operator, hint or "; to ask for nothing use is_missing")
+    return value
+
+
+def _list(operator: Operator, value: Any) -> Operand:
+    """One value stands for a list of one; text is split at its commas."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    elif _is_scalar(value):
+        value = [value]
+    if not isinstance(value, list | tuple) or not value or not all(map(_is_scalar, value)):
+        raise _wrong(operator, ", not empty")
+    return tuple(value)
+
+
+def _texts(operator: Operator, value: Any) -> Operand:
+    if isinstance(value, list | tuple):
+        if not value or not all(map(_is_scalar, value)):
+            raise _wrong(operator, ", not empty")
+        return tuple(text_of(item) for item in value)
+    if not _is_scalar(value):
+        raise _wrong(operator, ", not empty")
+    return text_of(value)
+
+
+def _number(operator: Operator, value: Any) -> Operand:
+    read = number(value)
+    if read is None:
+        raise _wrong(operator)
+    return read
+
+
+def _range(operator: Operator, value: Any) -> Operand:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise _wrong(operator)
+    low, high = number(value[0]), number(value[1])
+    if low is None or high is None or low > high:
+        raise _wrong(operator)
+    return (low, high)
+
+
+def _nothing(operator: Operator, value: Any) -> Operand:
+    if value in (None, "") or value is True:
+        return None
+    raise _wrong(operator)
+
+
+_CHECKS: Final[dict[Takes, Callable[[Operator, Any], Operand]]] = {
+    Takes.SCALAR: _scalar,
+    Takes.LIST: _list,
+    Takes.TEXTS: _texts,
+    Takes.NUMBER: _number,
+    Takes.RANGE: _range,
+    Takes.NOTHING: _nothing,
+}
