@@ -163,9 +163,11 @@ class Access:
         await self._prepare()
         return await self._store.list_keys()
 
-    def ready(self) -> bool:
-        """Whether callers can be told apart right now."""
-        return self._snapshot is not None and self._age() < self._stale_after
+    async def check(self) -> str | None:
+        """None while callers can be told apart, else what is wrong, for readiness."""
+        if self._age() < self._stale_after:
+            return None
+        return "access: the store of access keys does not answer"
 
     async def refresh(self) -> None:
         """Take a new snapshot now. Raises what the store raises when it is away."""

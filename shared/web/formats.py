@@ -44,7 +44,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     left = max(0, round(seconds))
-    parts = []
+    parts: list[tuple[int, str]] = []
     for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count or parts:

@@ -111,7 +111,7 @@ class Pages:
 
 
 def templates(*folders: Path) -> Pages:
-    """The pages of a service whose templates are in ``folders`` (``services/<name>/web/templates``).
+    """The pages of a service with its templates in ``folders`` (``services/<name>/web/templates``).
 
     Its static files are expected beside them, in ``services/<name>/web/static``.
     """

@@ -1,0 +1,118 @@
+"""Logging in with an access key, and out again."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from deploy.web.attempts import Attempts
+from deploy.web.front import pages
+from shared.access import Principal, Role, check_csrf, visitor
+from shared.access.http import access_of, begin_session, end_session, same_origin
+from shared.contracts.problems import Problem
+from shared.web import Links, local_path
+
+PEOPLE = frozenset({Role.REP, Role.MARKETER, Role.ADMIN})
+"""Whose keys open pages; the others are for programs."""
+
+Visitor = Annotated[Principal | None, Depends(visitor)]
+
+
+def router() -> APIRouter:
+    """The routes, with a count of failed attempts of their own."""
+    routes = APIRouter()
+    attempts = Attempts()
+
+    @routes.get("/login")
+    async def login_page(
+        request: Request,
+        _visitor: Visitor,
+        come_back_to: Annotated[str, Query(alias="next")] = "",
+    ) -> Response:
+        return _form(request, come_back_to)
+
+    @routes.post("/login")
+    async def log_in(
+        request: Request,
+        _visitor: Visitor,
+        key: Annotated[str, Form()] = "",
+        come_back_to: Annotated[str, Form(alias="next")] = "",
+    ) -> Response:
+        if not same_origin(request):
+            raise Problem(403, "Log in here", "Please open the login page itself and log in there.")
+        client = request.client.host if request.client else ""
+        if seconds := attempts.wait(client):
+            return _form(
+                request,
+                come_back_to,
+                f"That was wrong too often. Please try again in {seconds} seconds.",
+                status_code=429,
+                headers={"Retry-After": str(seconds)},
+            )
+        if not key.strip():
+            return _form(request, come_back_to, "Paste your access key here.", status_code=422)
+        principal = _principal(request, key)
+        if principal is None:
+            attempts.failed(client)
+            message = (
+                "This key is not known, or it has been revoked. Check that you copied all of it."
+            )
+            return _form(request, come_back_to, message, status_code=422)
+        if principal.role not in PEOPLE:
+            message = (
+                f"This key has the role {principal.role.value}: it is for programs, not pages."
+            )
+            return _form(request, come_back_to, message, status_code=422)
+        attempts.succeeded(client)
+        start = _start(request.app.state.links, principal)
+        response = RedirectResponse(local_path(come_back_to, default=start), status_code=303)
+        begin_session(request, response, principal)
+        return response
+
+    @routes.post("/logout")
+    async def log_out(request: Request, who: Visitor) -> Response:
+        if who is not None:
+            await check_csrf(request)
+        response = RedirectResponse("/", status_code=303)
+        end_session(response)
+        return response
+
+    return routes
+
+
+def _form(
+    request: Request,
+    come_back_to: str,
+    error: str | None = None,
+    *,
+    status_code: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return pages.render(
+        request,
+        "login.html",
+        status_code=status_code,
+        headers=headers,
+        next=local_path(come_back_to, default=""),
+        error=error,
+    )
+
+
+def _principal(request: Request, key: str) -> Principal | None:
+    try:
+        return access_of(request).authenticate(f"Bearer {key.strip()}")
+    except Problem as problem:
+        if problem.status == 401:
+            return None
+        raise
+
+
+def _start(links: Links, principal: Principal) -> str:
+    """Where somebody's work is, if they did not come from a page."""
+    match principal.role:
+        case Role.REP:
+            return links.routing + "/routing/inbox"
+        case Role.MARKETER:
+            return links.feedback + "/feedback/"
+        case _:
+            return "/"
