@@ -53,6 +53,11 @@ class KeyRow:
     created_at: datetime
     revoked_at: datetime | None
 
+    @property
+    def active(self) -> bool:
+        """Whether the key still opens anything."""
+        return self.revoked_at is None
+
 
 class AccessStore:
     """Reads and writes of the access store. Raises SQLAlchemy's errors when it can't be reached."""

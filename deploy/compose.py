@@ -1,0 +1,84 @@
+"""Builds the chosen services on the parts that the settings name: the composition root."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deploy.settings import Settings
+from deploy.web import app as web
+from shared.access import Access
+from shared.bus.api import Bus
+from shared.bus.open import open_bus
+from shared.contracts.topics import SERVICES
+from shared.db.engine import Database
+from shared.runtime.clock import SystemClock
+from shared.runtime.service import Infra, Service
+from shared.web.links import Links
+
+
+@dataclass(slots=True)
+class Product:
+    """What one process runs."""
+
+    settings: Settings
+    services: list[Service]
+    access: Access
+    bus: Bus
+    app: ASGIApp
+
+    async def close(self) -> None:
+        for service in self.services:
+            await service.db.close()
+
+
+def build(settings: Settings, names: Sequence[str] = SERVICES) -> Product:
+    """Services, access, bus and the application that serves them all; nothing is started.
+
+    Raises ValueError for an unknown service or URL.
+    """
+    unknown = sorted(set(names) - set(SERVICES))
+    if unknown:
+        raise ValueError(f"no such service: {', '.join(unknown)}; there are {', '.join(SERVICES)}")
+    if settings.embedded or settings.broker_url.startswith("local:"):
+        settings.data.mkdir(parents=True, exist_ok=True)
+    access = Access.open(settings.databases, admin_key=settings.admin_key or None)
+    bus = open_bus(settings.broker_url, settings.topic_prefix, settings.data)
+    links = Links.parse(settings.service_urls)
+    services = [_service(name, settings, access, bus, links) for name in names]
+    folders = {service.name: service.migrations.parent for service in services}
+    app = Dispatcher({s.name: s.app for s in services}, web.build(access, links, folders))
+    return Product(settings, services, access, bus, app)
+
+
+def _service(name: str, settings: Settings, access: Access, bus: Bus, links: Links) -> Service:
+    infra = Infra(
+        db=Database.open(settings.databases, name),
+        bus=bus,
+        access=access,
+        clock=SystemClock(),
+        links=links,
+    )
+    module: Any = importlib.import_module(f"services.{name}.service")
+    typed: Any = importlib.import_module(f"services.{name}.settings")
+    service: Service = module.build(typed.Settings(), infra)
+    service.app.state.parts = service.parts
+    return service
+
+
+class Dispatcher:
+    """Gives each request to the service that its first path segment names, the rest to the front.
+
+    A lookup instead of a router of routers: it costs nothing on the path of a posted lead.
+    """
+
+    def __init__(self, apps: dict[str, ASGIApp], front: ASGIApp) -> None:
+        self._apps = apps
+        self._front = front
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "/")
+        name = path[1 : path.find("/", 1)] if path.count("/") > 1 else path[1:]
+        await self._apps.get(name, self._front)(scope, receive, send)

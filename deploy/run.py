@@ -1,0 +1,239 @@
+"""The runner: owns start and stop of everything in one process."""
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import uvicorn
+
+from deploy.compose import Product, build
+from deploy.prepare import prepare, schema_ready
+from deploy.settings import Settings
+from shared.bus.api import Bus, MissingTopics
+from shared.contracts.topics import SERVICES
+from shared.runtime import logs
+from shared.runtime.parts import Loop
+from shared.runtime.service import Service
+
+log = logging.getLogger(__name__)
+
+GRACEFUL_SECONDS = 5
+
+
+class AlreadyRunning(Exception):
+    """Another process has this data folder."""
+
+
+def run(settings: Settings, names: Sequence[str] = SERVICES) -> int:
+    """Run services until SIGTERM or SIGINT; returns the exit status."""
+    logs.configure(settings.log_level)
+    owned = _own(settings.data) if settings.embedded else contextlib.nullcontext()
+    with owned, asyncio.Runner(loop_factory=_uvloop) as runner:
+        return runner.run(_serve(settings, names))
+
+
+async def _serve(settings: Settings, names: Sequence[str]) -> int:
+    product = build(settings, names)
+    server = _Server(
+        uvicorn.Config(
+            product.app,
+            host=settings.host,
+            port=settings.port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            timeout_keep_alive=30,
+            backlog=2048,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.leave)
+    new_key = None
+    if settings.embedded:
+        await product.bus.start()
+        await product.bus.create_topics()
+        new_key = await prepare(product)
+    starter = Starter(product)
+    for service in product.services:
+        service.parts.insert(0, starter.of(service))
+    await product.access.start()
+    await starter.start()
+    gc.collect()
+    gc.freeze()  # what lives as long as the process need not be looked at again
+    welcome = asyncio.create_task(_welcome(server, settings, new_key))
+    fatal = await _until_done(server, starter)
+    welcome.cancel()
+    await starter.stop()
+    await product.access.stop()
+    with contextlib.suppress(Exception):
+        await product.bus.stop()
+    await product.close()
+    log.info("stopped")
+    return 1 if fatal else 0
+
+
+async def _until_done(server: "_Server", starter: "Starter") -> bool:
+    """Serve until told to stop, or until a part has failed for good."""
+    serving = asyncio.create_task(server.serve())
+    failing = asyncio.create_task(starter.failed())
+    await asyncio.wait({serving, failing}, return_when=asyncio.FIRST_COMPLETED)
+    fatal = failing.done()
+    failing.cancel()
+    server.leave()
+    await serving
+    return fatal or not server.started
+
+
+class Starter:
+    """Starts what needs a database and a broker as soon as they are there, and says what is not.
+
+    The HTTP interface is up meanwhile: capture takes leads as long as its own database lives.
+    """
+
+    def __init__(self, product: Product) -> None:
+        self._product = product
+        self._bus = BusConnection(product.bus, [t for s in product.services for t in s.topics])
+        self._services = {s.name: ServiceStart(s, self._bus) for s in product.services}
+
+    def of(self, service: Service) -> "ServiceStart":
+        """The part that starts this service's parts."""
+        return self._services[service.name]
+
+    async def start(self) -> None:
+        await self._bus.start()
+        for service in self._services.values():
+            await service.start()
+
+    async def failed(self) -> None:
+        """Returns when a part has ended for good."""
+        while True:
+            loops = [self._bus, *self._services.values()]
+            for service in self._services.values():
+                loops += [part for part in service.parts if isinstance(part, Loop)]
+            tasks = [loop.task for loop in loops if loop.task is not None]
+            done, _ = await asyncio.wait(tasks, timeout=0.5, return_when=asyncio.FIRST_EXCEPTION)
+            if any(not task.cancelled() and task.exception() for task in done):
+                return
+            if done:
+                await asyncio.sleep(0.5)
+
+    async def stop(self) -> None:
+        for service in reversed(list(self._services.values())):
+            await service.stop()
+        await self._bus.stop()
+
+
+class BusConnection(Loop):
+    """Connects to the broker and makes sure of the topics, however long that takes."""
+
+    def __init__(self, bus: Bus, topics: Sequence[str]) -> None:
+        super().__init__("broker", fatal=(MissingTopics,))
+        self._bus = bus
+        self._topics = sorted(set(topics))
+
+    async def step(self) -> None:
+        await self._bus.start()
+        await self._bus.check_topics(self._topics)
+        self.healthy()
+        await self.pause(10)
+
+
+class ServiceStart(Loop):
+    """Waits for a service's schema, then starts its parts in order."""
+
+    def __init__(self, service: Service, bus: BusConnection) -> None:
+        super().__init__(f"{service.name}.start")
+        self.parts = list(service.parts)
+        self._service = service
+        self._bus = bus
+        self._started: list[str] = []
+
+    async def step(self) -> None:
+        await schema_ready(self._service)
+        for part in self.parts:
+            if part.name not in self._started:
+                await part.start()
+                self._started.append(part.name)
+        self.healthy()
+        await self.stopping.wait()
+
+    async def check(self) -> str | None:
+        return await super().check() or await self._bus.check()
+
+    async def close(self) -> None:
+        for part in reversed(self.parts):
+            if part.name in self._started:
+                await part.stop()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: the runner has them, and drains after it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.open = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.open.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def leave(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _uvloop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+@contextlib.contextmanager
+def _own(data: Path) -> Iterator[IO[str]]:
+    """Keep a second process away from the same files. Raises AlreadyRunning."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "leadloop.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"{data} is in use by another process: stop it, or set LEADLOOP_DATA"
+            ) from None
+        yield lock
+
+
+async def _welcome(server: _Server, settings: Settings, new_key: str | None) -> None:
+    """Say where to click, once the port is open."""
+    await server.open.wait()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    base = f"http://{settings.host}:{port}"
+    lines = [f"Leadloop is running on {base}"]
+    if settings.embedded:
+        lines += [
+            "",
+            f"  the form          {base}/capture/forms/demo",
+            f"  a rep's inbox     {base}/routing/inbox",
+            f"  lead definitions  {base}/qualify/",
+            f"  feedback          {base}/feedback/",
+        ]
+    if new_key:
+        lines += [
+            "",
+            f"Your admin key, shown this once:  {new_key}",
+            "Log in with it on any page, or send it as  Authorization: Bearer <key>",
+        ]
+    print("\n".join(lines), flush=True)  # noqa: T201 - this is for whoever typed the command

@@ -1,0 +1,38 @@
+"""The settings that all processes share. Each is an environment variable, also in .env.example."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things are. Empty values mean the embedded default."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    data: Path = Field(Path("data"), validation_alias="LEADLOOP_DATA")
+    """The folder of the embedded product's files."""
+    host: str = Field("127.0.0.1", validation_alias="LEADLOOP_HOST")
+    port: int = Field(8000, ge=0, le=65535, validation_alias="PORT")
+    database_url: str = Field("", validation_alias="LEADLOOP_DATABASE_URL")
+    """``postgresql://user:password@host:port/database``; empty: one SQLite file a service."""
+    broker_url: str = Field("local:", validation_alias="LEADLOOP_BROKER_URL")
+    """``kafka://host:port`` or ``local:``."""
+    topic_prefix: str = Field("leadloop.", validation_alias="LEADLOOP_TOPIC_PREFIX")
+    """Goes before each topic's name on the broker."""
+    admin_key: str = Field("", validation_alias="LEADLOOP_ADMIN_KEY")
+    """An admin key of your choice; empty: one is made on the first start and printed once."""
+    service_urls: str = Field("", validation_alias="LEADLOOP_SERVICE_URLS")
+    """``capture=http://…,qualify=…`` where services have addresses of their own."""
+    log_level: str = Field("INFO", validation_alias="LEADLOOP_LOG_LEVEL")
+
+    @property
+    def databases(self) -> str:
+        """The URL that every service's database is opened with."""
+        return self.database_url or f"sqlite:{self.data.absolute()}"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether data and bus are files of this one process."""
+        return self.databases.startswith("sqlite:") and self.broker_url.startswith("local:")
