@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -40,6 +40,12 @@ SECURITY_HEADERS = {
 }
 
 
+class StrictInOutput(StrictUndefined):
+    """A missing value may be asked for (``{% if item.note %}``) but never written out."""
+
+    __bool__ = Undefined.__bool__
+
+
 @dataclass(frozen=True, slots=True)
 class NavItem:
     """One place in the header's navigation."""
@@ -60,8 +66,8 @@ class Pages:
         self._static = {folder.parent.parent.name: folder.parent / "static" for folder in folders}
         self.environment = Environment(
             loader=FileSystemLoader([*folders, HERE / "templates"]),
-            autoescape=select_autoescape(default=True, default_for_string=True),
-            undefined=StrictUndefined,
+            autoescape=True,
+            undefined=StrictInOutput,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
