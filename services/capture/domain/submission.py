@@ -1,0 +1,195 @@
+"""One submission, made comparable: who it is, what a decision may use, and what stays private."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.capture.domain.country import normalise_country
+from services.capture.domain.email import email_type, normalise_email
+from services.capture.domain.fields import MAX_FIELDS, NAME, FieldDeclaration, read_value
+from services.capture.domain.phone import normalise_phone
+from services.capture.domain.text import cut_url, one_line, paragraphs, tag, website
+
+Declared = Mapping[str, FieldDeclaration]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one value: a JSON pointer (RFC 6901) and words that hold no value."""
+
+    pointer: str
+    detail: str
+
+
+class Unacceptable(ValueError):
+    """A submission that can't become a lead, with every reason."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{e.pointer} {e.detail}" for e in errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What somebody agreed to, with the words they saw."""
+
+    purpose: str
+    granted: bool
+    text: str | None = None
+    basis: str | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """A submission as it was typed."""
+
+    email: str | None = None
+    phone: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    company: str | None = None
+    job_title: str | None = None
+    country: str | None = None
+    employees: int | None = None
+    industry: str | None = None
+    website: str | None = None
+    message: str | None = None
+    form_id: str | None = None
+    page_url: str | None = None
+    referrer: str | None = None
+    utm: Mapping[str, str | None] = field(default_factory=dict)
+    consent: tuple[Consent, ...] = ()
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A submission that can become a lead or a touch. Dicts hold given values only."""
+
+    identity: str
+    """``email:…`` or, without an e-mail, ``phone:…``: one lead each."""
+    contact: dict[str, Any]
+    facts: dict[str, Any]
+    attribution: dict[str, str]
+    consent: tuple[Consent, ...]
+    undeclared: tuple[str, ...]
+
+
+def normalise(draft: Draft, declared: Declared, default_region: str | None = None) -> Submission:
+    """Read a draft. Raises Unacceptable with all that is wrong with it, field by field.
+
+    ``default_region`` reads phone numbers without country code when no country is given.
+    """
+    errors: list[FieldError] = []
+    country = _attempt(errors, "/country", normalise_country, one_line(draft.country))
+    email = _attempt(errors, "/email", normalise_email, one_line(draft.email))
+    phone = one_line(draft.phone)
+    if phone:
+        try:
+            phone = normalise_phone(phone, country or default_region)
+        except ValueError as error:
+            errors.append(FieldError("/phone", str(error)))
+    personal, facts, undeclared = _split_fields(draft.fields, declared, errors)
+    if not draft.email and not draft.phone:
+        errors.append(FieldError("/email", "is needed (or a phone number)"))
+    if errors:
+        raise Unacceptable(errors)
+    company, job_title = one_line(draft.company), one_line(draft.job_title)
+    contact = {
+        "email": email,
+        "phone": phone,
+        "first_name": one_line(draft.first_name),
+        "last_name": one_line(draft.last_name),
+        "company": company,
+        "job_title": job_title,
+        "website": website(draft.website),
+        "message": paragraphs(draft.message),
+    }
+    facts |= {
+        "company": company,
+        "job_title": job_title,
+        "country": country,
+        "employees": draft.employees,
+        "industry": one_line(draft.industry),
+        "form_id": one_line(draft.form_id),
+    }
+    given = _given(contact)
+    if personal:
+        given["fields"] = personal
+    return Submission(
+        identity=f"email:{email}" if email else f"phone:{phone}",
+        contact=given,
+        facts=_given(facts),
+        attribution=_attribution(draft),
+        consent=draft.consent,
+        undeclared=undeclared,
+    )
+
+
+def derived_facts(contact: Mapping[str, Any]) -> dict[str, Any]:
+    """What a decision may know about the contact data: that it is there, not what it is."""
+    return {
+        "email_type": email_type(contact.get("email")),
+        "has_phone": "phone" in contact,
+        "has_website": "website" in contact,
+        "has_message": "message" in contact,
+    }
+
+
+def _attempt(errors: list[FieldError], pointer: str, read: Any, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return str(read(value))
+    except ValueError as error:
+        errors.append(FieldError(pointer, str(error)))
+        return None
+
+
+def _split_fields(
+    raw: Mapping[str, object], declared: Declared, errors: list[FieldError]
+) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
+    """Personal fields, facts and the names nobody declared: those are personal."""
+    if not raw:
+        return {}, {}, ()
+    if len(raw) > MAX_FIELDS:
+        errors.append(FieldError("/fields", f"has more than {MAX_FIELDS} members"))
+        return {}, {}, ()
+    personal: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    undeclared: list[str] = []
+    for name, value in raw.items():
+        if not NAME.fullmatch(name):
+            errors.append(FieldError("/fields", "has a name that is too long or no plain word"))
+            continue
+        declaration = declared.get(name)
+        try:
+            read = read_value(value, declaration)
+        except ValueError as error:
+            pointer = "/fields/" + name.replace("~", "~0").replace("/", "~1")
+            errors.append(FieldError(pointer, str(error)))
+            continue
+        if declaration is None:
+            undeclared.append(name)
+        if read is None:
+            continue
+        if declaration is not None and declaration.is_fact:
+            facts[f"fields.{name}"] = read
+        else:
+            personal[name] = read
+    return personal, facts, tuple(undeclared)
+
+
+def _attribution(draft: Draft) -> dict[str, str]:
+    found = {
+        "form_id": tag(draft.form_id),
+        "page_url": cut_url(draft.page_url),
+        "referrer": cut_url(draft.referrer),
+    }
+    for name, value in draft.utm.items():
+        found[name] = tag(value)
+    return _given(found)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

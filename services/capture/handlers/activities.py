@@ -1,0 +1,80 @@
+"""Record what a known lead did."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+from services.capture.domain.email import normalise_email
+from services.capture.ports import Activity, CaptureWork
+from shared.contracts.events import ActivityRecorded
+from shared.contracts.problems import Problem
+from shared.runtime.clock import Clock, new_id
+
+SKEW: Final = timedelta(seconds=60)
+"""How far a caller's clock may be ahead of ours."""
+_KEYS: Final = UUID("0199f2a4-6f1e-7c55-9d0b-7a1c5a9e4d21")
+"""Namespace of activity ids made from idempotency keys (UUIDv5): one key, one id."""
+
+
+async def record_activity(
+    uow: CaptureWork,
+    clock: Clock,
+    *,
+    lead_id: str | None,
+    email: str | None,
+    kind: str,
+    occurred_at: datetime | None,
+    idempotency_key: str | None = None,
+) -> Activity:
+    """Store an activity and tell the others, with the lead's facts. It may be long past.
+
+    Raises Problem 422 for one that is yet to happen or another one under a used key, 404 for a
+    lead we do not know.
+    """
+    now = clock.now()
+    at = occurred_at or now
+    if at > now + SKEW:
+        raise _invalid("/occurred_at", "lies in the future")
+    lead = await uow.find(lead_id=lead_id, identity=_identity(email) if email else None)
+    if lead is None:
+        raise Problem(404, "Unknown lead", "No lead has this lead_id or e-mail address.")
+    activity_id = str(uuid5(_KEYS, idempotency_key)) if idempotency_key else new_id()
+    earlier = await uow.activity(activity_id) if idempotency_key else None
+    if earlier is not None:
+        if (earlier.lead_id, earlier.kind) != (lead.lead_id, kind) or (
+            occurred_at is not None and occurred_at != earlier.occurred_at
+        ):
+            raise Problem(
+                422,
+                "Idempotency key used before",
+                "This Idempotency-Key came with another activity. Send a new key with a new one.",
+            )
+        return earlier
+    activity = Activity(activity_id, lead.lead_id, kind, at, now)
+    uow.add_activity(activity)
+    uow.emit(
+        ActivityRecorded(
+            lead_id=lead.lead_id,
+            activity_id=activity.activity_id,
+            kind=kind,
+            occurred_at=at,
+            facts=lead.all_facts(),
+        )
+    )
+    return activity
+
+
+def _identity(email: str) -> str:
+    try:
+        return f"email:{normalise_email(email)}"
+    except ValueError as error:
+        raise _invalid("/email", str(error)) from None
+
+
+def _invalid(pointer: str, detail: str) -> Problem:
+    return Problem(
+        422,
+        "The activity can't be accepted",
+        f"{pointer[1:]} {detail}.",
+        errors=[{"pointer": pointer, "detail": detail}],
+    )

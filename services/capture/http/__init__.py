@@ -1,0 +1,7 @@
+"""Capture's JSON interface."""
+
+from services.capture.http.api import api_router
+from services.capture.http.documentation import describe_post
+from services.capture.http.submit import PATH, PostLeads
+
+__all__ = ["PATH", "PostLeads", "api_router", "describe_post"]

@@ -1,0 +1,190 @@
+"""The rest of the JSON interface: activities, leads, custom fields, bad submissions."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from services.capture.domain.fields import FieldDeclaration
+from services.capture.handlers import record_activity
+from services.capture.intake.model import LeadIn
+from services.capture.reception import Reception, scoped_key
+from services.capture.store.reading import bad_before, lead_with_touches, leads_after
+from services.capture.store.work import CaptureUnitOfWork
+from shared.access import Principal, Role, allow
+from shared.contracts.problems import Problem
+from shared.runtime.paging import bad_cursor, decode_cursor, listing
+from shared.runtime.service import Infra
+from shared.runtime.unit_of_work import Transactions
+
+Writer = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MARKETER, Role.ADMIN))]
+Reader = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MARKETER, Role.ADMIN))]
+Editor = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
+Admin = Annotated[Principal, Depends(allow(Role.ADMIN))]
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+_ID = re.compile(r"[0-9a-f-]{36}")
+_PLAIN = r"^[^\x00]*$"
+_TAKEN = frozenset(LeadIn.model_fields)
+
+
+class ActivityIn(BaseModel):
+    """Something a known lead did: named by ``lead_id`` or by ``email``."""
+
+    lead_id: Annotated[str, StringConstraints(max_length=64, pattern=_PLAIN)] | None = None
+    email: Annotated[str, StringConstraints(max_length=320, pattern=_PLAIN)] | None = None
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    """For example ``page_viewed``, ``email_clicked``, ``webinar_attended``."""
+    occurred_at: Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC))] | None = None
+    """When, with its offset from UTC; now when left out. Long past is fine."""
+
+
+class FieldIn(BaseModel):
+    """The declaration of a custom field. A ``fact`` travels and may be used by criteria as
+    ``fields.<name>``; what is ``personal`` goes to the rep alone."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\- ]{0,63}$")]
+    label: Annotated[str, StringConstraints(max_length=200, pattern=_PLAIN)] = ""
+    type: Literal["text", "number", "boolean", "choice"] = "text"
+    options: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PLAIN)]],
+        Field(max_length=200),
+    ] = []
+    kind: Literal["fact", "personal"] = "personal"
+
+
+class FieldsIn(BaseModel):
+    """All declarations, in their order."""
+
+    items: Annotated[list[FieldIn], Field(max_length=200)]
+
+
+def api_router(
+    infra: Infra, transactions: Transactions[CaptureUnitOfWork], reception: Reception
+) -> APIRouter:
+    """Capture's routes."""
+    router = APIRouter(prefix="/capture/v1")
+    _add_activities(router, infra, transactions)
+    _add_leads(router, infra)
+    _add_fields(router, reception)
+    return router
+
+
+def _add_activities(
+    router: APIRouter, infra: Infra, transactions: Transactions[CaptureUnitOfWork]
+) -> None:
+    @router.post("/activities", status_code=202, tags=["activities"])
+    async def post_activity(
+        caller: Writer,
+        activity: ActivityIn,
+        idempotency_key: Annotated[str | None, Header()] = None,
+    ) -> dict[str, str]:
+        """Record what a known lead did. The same Idempotency-Key records it once."""
+        if not activity.lead_id and not activity.email:
+            raise Problem(
+                422,
+                "The activity can't be accepted",
+                "lead_id is needed (or an e-mail address).",
+                errors=[{"pointer": "/lead_id", "detail": "is needed (or an e-mail address)"}],
+            )
+        key = scoped_key(caller.key_id, idempotency_key)
+        async with transactions.begin() as uow:
+            stored = await record_activity(
+                uow,
+                infra.clock,
+                lead_id=activity.lead_id,
+                email=activity.email,
+                kind=activity.kind,
+                occurred_at=activity.occurred_at,
+                idempotency_key=key,
+            )
+        return {"activity_id": stored.activity_id, "lead_id": stored.lead_id}
+
+
+def _add_leads(router: APIRouter, infra: Infra) -> None:
+    @router.get("/leads", tags=["leads"])
+    async def list_leads(
+        _: Reader, cursor: str | None = None, limit: Limit = 100
+    ) -> dict[str, Any]:
+        """Every lead's id and the time it was captured, oldest first. No personal data."""
+        items = await leads_after(infra.db, _place(cursor), limit)
+        return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
+
+    @router.get("/leads/{lead_id}", tags=["leads"])
+    async def get_lead(_: Reader, lead_id: str) -> dict[str, Any]:
+        """A lead: who it is, its facts, where it came from, and each touch, newest first."""
+        lead = await lead_with_touches(infra.db, lead_id) if _ID.fullmatch(lead_id) else None
+        if lead is None:
+            raise Problem(404, "Unknown lead", "No lead has this lead_id.")
+        return lead
+
+    @router.get("/bad-submissions", tags=["leads"])
+    async def list_bad_submissions(
+        _: Admin, cursor: str | None = None, limit: Limit = 100
+    ) -> dict[str, Any]:
+        """What could not be accepted, with the reason, newest first. Holds personal data."""
+        items = await bad_before(infra.db, _place(cursor), limit)
+        return listing(items, items[-1]["bad_submission_id"] if len(items) == limit else None)
+
+
+def _add_fields(router: APIRouter, reception: Reception) -> None:
+    catalogue = reception.catalogue
+
+    async def document() -> dict[str, Any]:
+        await catalogue.refresh()
+        return {
+            "items": [
+                {"name": d.name, "label": d.label, "type": d.type, "kind": d.kind,
+                 "options": list(d.options)}
+                for d in catalogue.declared.values()
+            ],
+            "seen": [seen._asdict() for seen in await catalogue.seen()],
+        }  # fmt: skip
+
+    @router.get("/fields", tags=["fields"])
+    async def get_fields(_: Reader) -> dict[str, Any]:
+        """The declared custom fields, and those that came undeclared (``seen``)."""
+        return await document()
+
+    @router.put("/fields", tags=["fields"])
+    async def put_fields(_: Editor, fields: FieldsIn) -> dict[str, Any]:
+        """Declare exactly these from now on."""
+        _check(fields)
+        await catalogue.replace(
+            [
+                FieldDeclaration(f.name, f.label or f.name, f.type, f.kind, tuple(f.options))
+                for f in fields.items
+            ]
+        )
+        return await document()
+
+
+def _check(fields: FieldsIn) -> None:
+    """Raises Problem 422 for declarations that make no sense together."""
+    errors: list[dict[str, str]] = []
+    names: set[str] = set()
+    for index, declared in enumerate(fields.items):
+        place = f"/items/{index}"
+        if declared.name in names:
+            errors.append({"pointer": f"{place}/name", "detail": "is declared twice"})
+        if declared.name in _TAKEN:
+            errors.append({"pointer": f"{place}/name", "detail": "is a field every lead has"})
+        if (declared.type == "choice") != bool(declared.options):
+            errors.append(
+                {"pointer": f"{place}/options", "detail": "are needed for a choice, and only there"}
+            )
+        names.add(declared.name)
+    if errors:
+        detail = f"{errors[0]['pointer']} {errors[0]['detail']}."
+        raise Problem(422, "The fields can't be declared", detail, errors=errors)
+
+
+def _place(cursor: str | None) -> str:
+    if not cursor:
+        return ""
+    place = decode_cursor(cursor)
+    if not _ID.fullmatch(place):
+        raise bad_cursor()
+    return place

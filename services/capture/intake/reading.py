@@ -1,0 +1,93 @@
+"""From bytes to a submission the domain accepts, or a problem that names each wrong field."""
+
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from services.capture.domain.submission import (
+    Declared,
+    FieldError,
+    Submission,
+    Unacceptable,
+    normalise,
+)
+from services.capture.intake.model import LeadIn
+from shared.contracts.problems import Problem
+
+_validate = LeadIn.__pydantic_validator__.validate_json
+
+_WORDS: Final = {
+    "string_type": "must be text",
+    "string_too_long": "is longer than {max_length} characters",
+    "string_too_short": "is shorter than {min_length} characters",
+    "string_pattern_mismatch": "holds a character that is not allowed",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of a sensible size",
+    "int_from_float": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be an object or a list of objects",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "missing": "is needed",
+    "too_long": "has more than {max_length} members",
+}
+
+
+def read_submission(body: bytes, declared: Declared, default_region: str | None) -> Submission:
+    """Validate and normalise. Raises Problem 400 (no JSON) or 422 (with ``errors``)."""
+    try:
+        return normalise(_validate(body).draft(), declared, default_region)
+    except ValidationError as error:
+        raise _problem(error) from None
+    except Unacceptable as error:
+        raise invalid(error.errors) from None
+
+
+def invalid(errors: list[FieldError]) -> Problem:
+    """422 with a pointer and words for each field."""
+    detail = "; ".join(f"{e.pointer[1:] or 'lead'} {e.detail}" for e in errors[:5])
+    return Problem(
+        422,
+        "The lead can't be accepted",
+        detail + ".",
+        errors=[{"pointer": e.pointer, "detail": e.detail} for e in errors[:50]],
+    )
+
+
+def _problem(error: ValidationError) -> Problem:
+    found: list[FieldError] = []
+    for entry in error.errors(include_input=False, include_url=False)[:50]:
+        kind = entry["type"]
+        if kind == "json_invalid":
+            return _unreadable(entry.get("ctx", {}))
+        found.append(FieldError(_pointer(entry["loc"]), _words(kind, entry)))
+    return invalid(found)
+
+
+def _words(kind: str, entry: Any) -> str:
+    if kind == "value_error":
+        return str(entry["ctx"]["error"])
+    return _WORDS.get(kind, "is not valid").format(**entry.get("ctx", {}))
+
+
+def _pointer(loc: tuple[int | str, ...]) -> str:
+    if loc and loc[0] == "consent":  # a single object is read as a list of one
+        loc = tuple(part for part in loc if part != 0)
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in loc)
+
+
+def _unreadable(context: Any) -> Problem:
+    if "recursion" in str(context.get("error", "")):
+        return Problem(400, "Not readable", "The JSON is nested too deeply.")
+    return Problem(400, "Not readable", "The body is not JSON in UTF-8.")
+
+
+def canonical(members: dict[str, Any]) -> bytes:
+    """A form's members as JSON bytes."""
+    return orjson.dumps(members)

@@ -1,0 +1,105 @@
+"""Capture's tables. Personal data lives in leads, submissions and bad_submissions alone."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from shared.db.engine import Json, UtcDateTime
+from shared.db.tables import runtime_tables
+
+metadata = MetaData()
+runtime_tables(metadata)
+
+leads = Table(
+    "leads",
+    metadata,
+    Column("lead_id", String(36), primary_key=True),
+    Column("identity", String(400), nullable=False, unique=True),
+    Column("contact", Json, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("attribution", Json, nullable=False),
+    Column("consent", Json, nullable=False),
+    Column("touches", Integer, nullable=False),
+    Column("captured_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+"""One row per person; ``identity`` is what makes two submissions one lead."""
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("submission_id", String(36), primary_key=True),
+    Column("lead_id", String(36), ForeignKey("leads.lead_id"), nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("contact", Json, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("attribution", Json, nullable=False),
+    Column("idempotency_key", String(400), unique=True),
+    Column("digest", LargeBinary),
+    Index("submissions_by_lead", "lead_id", "submission_id"),
+)
+"""Every accepted submission as it came, and the answer its idempotency key stands for."""
+
+activities = Table(
+    "activities",
+    metadata,
+    Column("activity_id", String(36), primary_key=True),
+    Column("lead_id", String(36), ForeignKey("leads.lead_id"), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Index("activities_by_lead", "lead_id", "activity_id"),
+)
+
+bad_submissions = Table(
+    "bad_submissions",
+    metadata,
+    Column("bad_submission_id", String(36), primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("errors", Json, nullable=False),
+    Column("content_type", String(200), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("source", String(100), nullable=False),
+)
+"""What could not be accepted, with the reason. ``body`` is cut to 64 KB."""
+
+custom_fields = Table(
+    "custom_fields",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("label", String(200), nullable=False),
+    Column("type", String(10), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("options", Json, nullable=False),
+)
+
+seen_fields = Table(
+    "seen_fields",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+)
+"""Names of custom fields that came without having been declared."""
+
+forms = Table(
+    "forms",
+    metadata,
+    Column("form_id", String(64), primary_key=True),
+    Column("active", Boolean, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""Hosted forms: what they ask and say."""

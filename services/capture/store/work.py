@@ -1,0 +1,198 @@
+"""Capture's unit of work: a whole batch of submissions in a fixed number of statements."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.capture.domain.lead import Lead, Received
+from services.capture.ports import Activity, Answer, Answered, Posted
+from services.capture.store.catalogue import Catalogue
+from services.capture.store.tables import activities, leads, seen_fields, submissions
+from shared.db.engine import insert
+from shared.runtime.clock import Clock
+from shared.runtime.unit_of_work import UnitOfWork
+
+_LOCK = text("SELECT count(pg_advisory_xact_lock(k)) FROM unnest(CAST(:keys AS bigint[])) AS k")
+_UPDATE = (
+    leads.update()
+    .where(leads.c.lead_id == bindparam("of"))
+    .values(
+        contact=bindparam("contact"),
+        facts=bindparam("facts"),
+        consent=bindparam("consent"),
+        touches=bindparam("touches"),
+        updated_at=bindparam("updated_at"),
+    )
+)
+
+
+class CaptureUnitOfWork(UnitOfWork):
+    """Leads, submissions and activities of one transaction.
+
+    A lead that does not exist yet has no row to lock, so on PostgreSQL identities are locked by
+    name (advisory locks of the transaction, in the order of their hashes, so that two transactions
+    never wait for each other). SQLite has one writer. The unique keys are the last line of defence.
+    """
+
+    def __init__(self, conn: AsyncConnection, clock: Clock, catalogue: Catalogue) -> None:
+        super().__init__(conn, clock, "capture")
+        self._catalogue = catalogue
+        self._leads: dict[str, Lead] = {}
+        self._answered: dict[str, Answered] = {}
+        self._new: dict[str, Lead] = {}
+        self._changed: dict[str, Lead] = {}
+        self._submissions: list[dict[str, Any]] = []
+        self._activities: list[dict[str, Any]] = []
+        self._undeclared: dict[str, datetime] = {}
+
+    async def load(self, identities: Sequence[str], idempotency_keys: Sequence[str]) -> None:
+        """See ``CaptureWork``."""
+        wanted = sorted(set(identities))
+        keys = sorted(set(idempotency_keys))
+        await self._lock([*wanted, *(f"key:{key}" for key in keys)])
+        rows = await self.conn.execute(select(leads).where(self._one_of(leads.c.identity, wanted)))
+        self._leads = {row.identity: _lead(row) for row in rows}
+        if keys:
+            await self._load_answers(keys)
+
+    def lead(self, identity: str) -> Lead | None:
+        """See ``CaptureWork``."""
+        return self._leads.get(identity)
+
+    def answered(self, idempotency_key: str) -> Answered | None:
+        """See ``CaptureWork``."""
+        return self._answered.get(idempotency_key)
+
+    def keep(self, posted: Posted, submission_id: str, received: Received, at: datetime) -> Answer:
+        """See ``CaptureWork``."""
+        lead = received.lead
+        if received.status == "captured":
+            self._leads[lead.identity] = self._new[lead.identity] = lead
+        elif lead.identity not in self._new:
+            self._changed[lead.identity] = lead
+        answer = Answer(lead.lead_id, submission_id, received.status)
+        submission = posted.submission
+        self._submissions.append(
+            {
+                "submission_id": submission_id,
+                "lead_id": lead.lead_id,
+                "status": received.status,
+                "received_at": at,
+                "contact": submission.contact,
+                "facts": submission.facts,
+                "attribution": submission.attribution,
+                "idempotency_key": posted.idempotency_key,
+                "digest": posted.digest,
+            }
+        )
+        if posted.idempotency_key is not None:
+            self._answered[posted.idempotency_key] = Answered(answer, posted.digest or b"")
+        for name in submission.undeclared:
+            if self._catalogue.unseen(name):
+                self._undeclared[name] = at
+        return answer
+
+    async def find(self, *, lead_id: str | None, identity: str | None) -> Lead | None:
+        """See ``CaptureWork``."""
+        if identity is None:
+            query = select(leads.c.identity).where(leads.c.lead_id == lead_id)
+            identity = (await self.conn.execute(query)).scalar_one_or_none()
+            if identity is None:
+                return None
+        await self.load([identity], [])
+        lead = self.lead(identity)
+        return lead if lead is not None and lead_id in (None, lead.lead_id) else None
+
+    async def activity(self, activity_id: str) -> Activity | None:
+        """See ``CaptureWork``."""
+        query = select(activities).where(activities.c.activity_id == activity_id)
+        row = (await self.conn.execute(query)).first()
+        return Activity(**row._mapping) if row is not None else None
+
+    def add_activity(self, activity: Activity) -> None:
+        """See ``CaptureWork``."""
+        self._activities.append(
+            {
+                "activity_id": activity.activity_id,
+                "lead_id": activity.lead_id,
+                "kind": activity.kind,
+                "occurred_at": activity.occurred_at,
+                "received_at": activity.received_at,
+            }
+        )
+
+    async def save(self) -> None:
+        """Write it all, a statement for each table."""
+        if self._new:
+            await self.conn.execute(leads.insert(), [_row(lead) for lead in self._new.values()])
+        if self._changed:
+            rows = [{"of": lead.lead_id, **_row(lead)} for lead in self._changed.values()]
+            await self.conn.execute(_UPDATE, [_only_changed(row) for row in rows])
+        if self._submissions:
+            await self.conn.execute(submissions.insert(), self._submissions)
+        if self._activities:
+            await self.conn.execute(activities.insert(), self._activities)
+        if self._undeclared:
+            await self._save_undeclared()
+
+    async def _save_undeclared(self) -> None:
+        rows = [
+            {"name": name, "first_seen_at": at} for name, at in sorted(self._undeclared.items())
+        ]
+        await self.conn.execute(insert(self.conn, seen_fields).on_conflict_do_nothing(), rows)
+        self.after_commit(lambda: self._catalogue.saw(self._undeclared))
+
+    async def _lock(self, names: Sequence[str]) -> None:
+        if self.conn.dialect.name == "postgresql":
+            await self.conn.execute(_LOCK, {"keys": sorted({_hash(name) for name in names})})
+
+    async def _load_answers(self, keys: Sequence[str]) -> None:
+        rows = await self.conn.execute(
+            select(
+                submissions.c.idempotency_key,
+                submissions.c.digest,
+                submissions.c.lead_id,
+                submissions.c.submission_id,
+                submissions.c.status,
+            ).where(self._one_of(submissions.c.idempotency_key, keys))
+        )
+        for row in rows:
+            answer = Answer(row.lead_id, row.submission_id, row.status)
+            self._answered[row.idempotency_key] = Answered(answer, bytes(row.digest or b""))
+
+    def _one_of(self, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+        """One statement text whatever the number of values, where the driver prepares statements."""
+        if self.conn.dialect.name == "postgresql":
+            return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+        return column.in_(list(values))
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _row(lead: Lead) -> dict[str, Any]:
+    return {
+        "lead_id": lead.lead_id,
+        "identity": lead.identity,
+        "contact": lead.contact,
+        "facts": lead.facts,
+        "attribution": lead.attribution,
+        "consent": lead.consent,
+        "touches": lead.touches,
+        "captured_at": lead.captured_at,
+        "updated_at": lead.updated_at,
+    }
+
+
+def _only_changed(row: dict[str, Any]) -> dict[str, Any]:
+    kept = ("of", "contact", "facts", "consent", "touches", "updated_at")
+    return {name: row[name] for name in kept}
+
+
+def _lead(row: Any) -> Lead:
+    return Lead(**row._mapping)
