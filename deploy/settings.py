@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     """``postgresql://user:password@host:port/database``; empty: one SQLite file a service."""
     broker_url: str = Field("local:", validation_alias="LEADLOOP_BROKER_URL")
     """``kafka://host:port`` or ``local:``."""
-    topic_prefix: str = Field("leadloop.", validation_alias="LEADLOOP_TOPIC_PREFIX")
+    topic_prefix: str = Field("", validation_alias="LEADLOOP_TOPIC_PREFIX")
     """Goes before each topic's name on the broker."""
     admin_key: str = Field("", validation_alias="LEADLOOP_ADMIN_KEY")
     """An admin key of your choice; empty: one is made on the first start and printed once."""

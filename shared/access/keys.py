@@ -15,7 +15,7 @@ import secrets
 from shared.access.roles import Role
 
 RANDOM_BYTES = 32
-SHORTEST_KEY = 20
+SHORTEST_KEY = 12
 """Keys chosen by an operator must be at least this long (characters)."""
 
 
