@@ -109,14 +109,17 @@ async def visitor(request: Request) -> Principal | None:
 async def check_csrf(request: Request) -> None:
     """A dependency for a page's POST: the form must carry the session's token.
 
-    Raises ``Problem`` 403 if the token is missing or wrong or the request comes from another site.
+    Raises ``Problem`` 403 if the token is missing or wrong or the request comes from another site,
+    ``LoginRequired`` if the session has ended meanwhile.
     """
     found = _from_cookie(request)
+    if found is None:
+        raise LoginRequired(_come_back_to(request))
     sent = request.headers.get(CSRF_HEADER)
     if sent is None:
         value = (await request.form()).get(CSRF_FIELD)
         sent = value if isinstance(value, str) else None
-    _check(found[1] if found else None, sent, request)
+    _check(found[1], sent, request)
 
 
 def csrf_token(request: Request) -> str:
@@ -166,10 +169,9 @@ def _from_cookie(request: Request) -> tuple[Principal, Session] | None:
     return None if principal is None else (principal, session)
 
 
-def _check(session: Session | None, sent: str | None, request: Request) -> None:
+def _check(session: Session, sent: str | None, request: Request) -> None:
     if (
-        session is None
-        or not sent
+        not sent
         or not compare_digest(sent.encode(), session.csrf_token.encode())
         or not same_origin(request)
     ):
