@@ -106,7 +106,7 @@ class Reception:
         async with self._transactions.begin() as uow:
             return await capture_leads(batch, uow, self._clock)
 
-    async def _commit_bad(self, batch: Sequence[Refused]) -> list[None | Exception]:
+    async def _commit_bad(self, batch: Sequence[Refused]) -> list[Exception | None]:
         now = self._clock.now()
         rows: list[dict[str, Any]] = [
             {

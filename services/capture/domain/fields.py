@@ -23,7 +23,7 @@ _NO: Final = frozenset({"false", "no", "off", "0", "n"})
 
 @dataclass(frozen=True, slots=True)
 class FieldDeclaration:
-    """A custom field that somebody declared. A fact travels with the facts, the rest stays apart."""
+    """A custom field that somebody declared. A fact travels with the facts."""
 
     name: str
     label: str

@@ -41,7 +41,7 @@ def _take(posted: Posted, uow: CaptureWork, now: datetime) -> Answer | Exception
     received = receive(uow.lead(submission.identity), new_id(), submission, now)
     submission_id = new_id()
     lead = received.lead
-    attribution = Attribution.model_construct(**submission.attribution)
+    attribution = Attribution(**submission.attribution)
     if received.status == "captured":
         uow.emit(
             LeadCaptured(

@@ -165,7 +165,7 @@ class CaptureUnitOfWork(UnitOfWork):
             self._answered[row.idempotency_key] = Answered(answer, bytes(row.digest or b""))
 
     def _one_of(self, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
-        """One statement text whatever the number of values, where the driver prepares statements."""
+        """One statement text for any number of values, where the driver prepares statements."""
         if self.conn.dialect.name == "postgresql":
             return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
         return column.in_(list(values))
