@@ -1,0 +1,1 @@
+"""Feedback's rules: where a lead stands, what answers show, and what to propose. No I/O."""

@@ -1,0 +1,1 @@
+"""Feedback's use cases: stages.py follows events, outcomes.py and proposals.py take commands."""

@@ -1,0 +1,155 @@
+"""Feedback's JSON interface: parse, call, answer."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends, Header, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.feedback.domain.proposals import Status
+from services.feedback.handlers import proposals
+from services.feedback.handlers.outcomes import Caller, RecordOutcome, record_outcome
+from services.feedback.store import FeedbackUnit
+from services.feedback.store.reading import Reading
+from shared.access import Principal, Role, allow
+from shared.contracts.problems import Problem
+from shared.contracts.vocabulary import Stage
+from shared.runtime.paging import decode_cursor, decode_number, listing
+from shared.runtime.unit_of_work import Transactions
+
+Recorder = Annotated[Principal, Depends(allow(Role.REP, Role.MARKETER, Role.ADMIN, Role.SERVICE))]
+Reader = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN, Role.SERVICE))]
+Marketer = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+class OutcomeBody(BaseModel):
+    """What became of an accepted lead."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    lead_id: Annotated[str, Field(min_length=1, max_length=64)]
+    stage: Literal[
+        Stage.SQL, Stage.OPPORTUNITY, Stage.WON, Stage.LOST, Stage.RECYCLED, Stage.DISQUALIFIED
+    ]
+    reason: Annotated[str, Field(max_length=64)] | None = None
+    """Needed for RECYCLED and DISQUALIFIED, may be given for LOST."""
+    amount: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Deal value in the company's own currency."""
+    occurred_at: AwareDatetime | None = None
+    """When it happened; now, if left out."""
+
+
+class Resolution(BaseModel):
+    """Why a proposal was approved or dismissed."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    note: Annotated[str, Field(max_length=2000)] = ""
+
+
+def router(transactions: Transactions[FeedbackUnit], reading: Reading) -> APIRouter:
+    """All routes under ``/feedback/v1``."""
+    api = APIRouter(prefix="/feedback/v1")
+    _outcomes(api, transactions)
+    _figures(api, reading)
+    _proposals(api, transactions, reading)
+    return api
+
+
+def _outcomes(api: APIRouter, transactions: Transactions[FeedbackUnit]) -> None:
+    @api.post("/outcomes", status_code=201, tags=["outcomes"])
+    async def post_outcome(
+        body: OutcomeBody,
+        principal: Recorder,
+        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+    ) -> dict[str, Any]:
+        """Record what became of an accepted lead. The same again has the same answer."""
+        command = RecordOutcome(**body.model_dump())
+        caller = Caller(principal.key_id, _rep(principal))
+        async with transactions.begin([body.lead_id]) as uow:
+            return await record_outcome(command, caller, idempotency_key, uow, transactions.clock)
+
+
+def _figures(api: APIRouter, reading: Reading) -> None:
+    @api.get("/events", tags=["events"])
+    async def get_events(
+        _: Reader,
+        cursor: str | None = None,
+        event_type: Annotated[str | None, Query(alias="type", max_length=120)] = None,
+        limit: Limit = 100,
+    ) -> dict[str, Any]:
+        """Feedback events in order, as CloudEvents. ``next_cursor`` is null when nothing came after
+        ``cursor``: keep that one and ask again later."""
+        items, last = await reading.events(decode_number(cursor), limit, event_type)
+        return listing(items, last)
+
+    @api.get("/metrics", tags=["figures"])
+    async def get_metrics(_: Reader) -> dict[str, Any]:
+        """Funnel, acceptance, reasons, SLA, times and conversion; rates with 95 % intervals."""
+        return await reading.metrics()
+
+    @api.get("/stages", tags=["figures"])
+    async def get_stages(_: Reader) -> dict[str, Any]:
+        """How many leads are in each stage, and which have been there too long."""
+        return await reading.stages()
+
+    @api.get("/leads/{lead_id}", tags=["figures"])
+    async def get_lead(_: Reader, lead_id: str) -> dict[str, Any]:
+        """One lead's stage and its way there."""
+        lead = await reading.history(lead_id)
+        if lead is None:
+            raise Problem(404, "Unknown lead", "There is no lead with this lead_id.")
+        return lead
+
+
+def _proposals(api: APIRouter, transactions: Transactions[FeedbackUnit], reading: Reading) -> None:
+    @api.get("/proposals", tags=["proposals"])
+    async def get_proposals(
+        _: Reader, cursor: str | None = None, status: Status | None = None, limit: Limit = 50
+    ) -> dict[str, Any]:
+        """Proposals, newest first."""
+        before = decode_cursor(cursor) if cursor else None
+        items = await reading.proposals(before, limit, status and status.value)
+        more = items[-1]["proposal_id"] if len(items) == limit else None
+        return listing(items, more)
+
+    @api.get("/proposals/{proposal_id}", tags=["proposals"])
+    async def get_proposal(_: Reader, proposal_id: str) -> dict[str, Any]:
+        """One proposal with its evidence."""
+        proposal = await reading.proposal(proposal_id)
+        if proposal is None:
+            raise Problem(404, "Unknown proposal", "There is no proposal with this id.")
+        return proposal
+
+    @api.post("/proposals/{proposal_id}/approve", tags=["proposals"])
+    async def approve(
+        principal: Marketer,
+        proposal_id: str,
+        body: Annotated[Resolution | None, Body()] = None,
+    ) -> dict[str, Any]:
+        """Have the proposed version made and published."""
+        note = body.note if body is not None else ""
+        async with transactions.begin() as uow:
+            row = await proposals.approve(
+                proposal_id, principal.key_id, note, uow, transactions.clock
+            )
+        return proposals.proposal_document(row)
+
+    @api.post("/proposals/{proposal_id}/dismiss", tags=["proposals"])
+    async def dismiss(
+        principal: Marketer,
+        proposal_id: str,
+        body: Annotated[Resolution | None, Body()] = None,
+    ) -> dict[str, Any]:
+        """Turn a proposal down, until there is half as much evidence again."""
+        note = body.note if body is not None else ""
+        async with transactions.begin() as uow:
+            row = await proposals.dismiss(
+                proposal_id, principal.key_id, note, uow, transactions.clock
+            )
+        return proposals.proposal_document(row)
+
+
+def _rep(principal: Principal) -> str | None:
+    """Whose leads the caller is confined to; a rep key without a rep may touch none."""
+    return (principal.rep_id or "") if principal.role is Role.REP else None

@@ -1,0 +1,186 @@
+"""Feedback's tables. Columns carry the names of the domain's fields where there are such."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+from services.feedback.domain.stages import MILESTONES
+from shared.db.engine import Json, UtcDateTime
+from shared.db.tables import Serial, runtime_tables
+
+metadata = MetaData()
+runtime_tables(metadata)
+
+
+lead_stages = Table(
+    "lead_stages",
+    metadata,
+    Column("lead_id", String(64), primary_key=True),
+    Column("stage", String(16), nullable=False),
+    Column("since", UtcDateTime),
+    Column("place_cycle", Integer, nullable=False),
+    Column("place_phase", Integer, nullable=False),
+    Column("place_attempt", Integer, nullable=False),
+    Column("place_step", Integer, nullable=False),
+    Column("captured_at", UtcDateTime),
+    Column("source", String(200)),
+    Column("campaign", String(200)),
+    Column("definition_version", Integer),
+    Column("score", Integer),
+    Column("criteria", Json, nullable=False),
+    Column("rep_id", String(200)),
+    *(Column(f"first_{stage.lower()}_at", UtcDateTime) for stage in MILESTONES),
+    Index("lead_stages_by_stage", "stage", "since"),
+    Index("lead_stages_by_mql", "first_mql_at"),
+)
+"""One row per lead: the stage it is in, and the place in its life that put it there."""
+
+stage_changes = Table(
+    "stage_changes",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("lead_id", String(64), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("rep_id", String(200)),
+    Index("stage_changes_by_lead", "lead_id", "at"),
+)
+"""Every step of every lead, also those that were read too late to move it."""
+
+mqls = Table(
+    "mqls",
+    metadata,
+    Column("lead_id", String(64), primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("definition_version", Integer),
+    Column("score", Integer),
+    Column("criteria", Json, nullable=False),
+    Column("source", String(200)),
+    Column("campaign", String(200)),
+    Column("qualified_at", UtcDateTime),
+    Column("assigned_at", UtcDateTime),
+    Column("accept_due_at", UtcDateTime),
+    Column("answered_at", UtcDateTime),
+    Column("answer", String(10)),
+    Column("reason_class", String(16)),
+    Index("mqls_by_version", "definition_version", "answer"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("assignment_id", String(64), primary_key=True),
+    Column("lead_id", String(64), nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("rep_id", String(200), nullable=False),
+    Column("definition_version", Integer),
+    Column("source", String(200)),
+    Column("assigned_at", UtcDateTime),
+    Column("due_at", UtcDateTime),
+    Column("acknowledged_at", UtcDateTime),
+    Column("breached_at", UtcDateTime),
+    Column("answered_at", UtcDateTime),
+    Column("answer", String(10)),
+    Column("reason", String(32)),
+    Column("reason_class", String(16)),
+    Column("recorded_at", UtcDateTime),
+    Index("attempts_by_lead", "lead_id"),
+)
+"""Every rep's turn with a lead, and the answers."""
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("outcome_id", String(64), primary_key=True),
+    Column("lead_id", String(64), nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("amount", Float),
+    Column("definition_version", Integer),
+    Column("source", String(200)),
+    Column("campaign", String(200)),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Index("outcomes_by_lead", "lead_id", "cycle", "step", unique=True),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("caller", String(64), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("answer", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""What was answered to a request that may come again."""
+
+feedback_log = Table(
+    "feedback_log",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String(120), nullable=False),
+    Column("event", Text, nullable=False),
+    Index("feedback_log_by_type", "type", "seq"),
+)
+"""The events of ``lead.feedback`` in the order of their commits, for readers with a cursor."""
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+)
+"""One row: the newest number of the log. Whoever writes to the log holds it until the commit, so
+numbers become visible in their order and a cursor never passes one that is still to come."""
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Json, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    Column("retired", Boolean, nullable=False),
+)
+"""Definitions that were published; the newest that is not retired is the one in force."""
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("proposal_id", String(64), primary_key=True),
+    Column("status", String(12), nullable=False),
+    Column("base_version", Integer, nullable=False),
+    Column("changes", Json, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("made_from", Integer, nullable=False),
+    Column("proposed_at", UtcDateTime, nullable=False),
+    Column("evidence_at", UtcDateTime, nullable=False),
+    Column("resolved_at", UtcDateTime),
+    Column("resolved_by", String(64)),
+    Column("note", Text, nullable=False),
+    Column("published_version", Integer),
+    Index("proposals_by_base", "base_version", "status"),
+    Index(
+        "one_open_proposal",
+        "base_version",
+        unique=True,
+        sqlite_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open'"),
+    ),
+)
