@@ -31,6 +31,8 @@ from shared.contracts.topics import SERVICES
 
 COMPOSE = Path(__file__).parent.parent / "docker-compose.yml"
 READY_SECONDS = 60.0
+LEADLOOP = (sys.executable, "-m", "deploy")
+"""The command line, run by the same Python as this."""
 
 
 class StackFailed(Exception):
@@ -74,6 +76,14 @@ class Process:
     def running(self) -> bool:
         return self.popen is not None and self.popen.poll() is None
 
+    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+        """Wait until it says it is ready. Raises StackFailed."""
+        deadline = time.monotonic() + seconds
+        while (trouble := _not_ready(self)) is not None:
+            if time.monotonic() > deadline or not self.running:
+                raise StackFailed(f"{self.name}: {trouble}\n{self.tail()}")
+            time.sleep(0.05)
+
     def signal(self, number: int) -> None:
         if self.popen is not None and self.popen.poll() is None:
             self.popen.send_signal(number)
@@ -111,7 +121,7 @@ class Stack:
     folder: Path
     replicas: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    command: Sequence[str] = (sys.executable, "-m", "deploy")
+    command: Sequence[str] = LEADLOOP
     fixed_ports: bool = False
     admin_key: str = field(default_factory=lambda: f"ll_admin_{secrets.token_urlsafe(24)}")
     processes: dict[str, Process] = field(default_factory=dict)
@@ -140,17 +150,8 @@ class Stack:
         return self.processes["capture-1"].environment
 
     def run(self, *arguments: str) -> str:
-        """``leadloop <arguments>`` against this stack; returns what it printed. Raises StackFailed."""
-        done = subprocess.run(  # noqa: S603 - our own command line
-            [*self.command, *arguments],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise StackFailed(f"leadloop {shlex.join(arguments)}:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        """``leadloop <arguments>`` against this stack; its output. Raises StackFailed."""
+        return command_line(self.environment, *arguments, command=self.command)
 
     def wait_ready(
         self, names: Sequence[str] | None = None, seconds: float = READY_SECONDS
@@ -228,6 +229,49 @@ class Stack:
                 log=self.folder / f"{label}.log",
                 url=f"http://127.0.0.1:{port}",
             )
+
+
+def command_line(
+    environment: Mapping[str, str], *arguments: str, command: Sequence[str] = LEADLOOP
+) -> str:
+    """``leadloop <arguments>`` in this environment; its output. Raises StackFailed."""
+    done = subprocess.run(  # noqa: S603 - our own command line
+        [*command, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise StackFailed(f"leadloop {shlex.join(arguments)}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def embedded(
+    folder: Path,
+    *services: str,
+    command: Sequence[str] = LEADLOOP,
+    settings: Mapping[str, str] | None = None,
+) -> Process:
+    """The embedded product (or some services of it) as a process on a free port, not started."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    return Process(
+        name="embedded",
+        service=services[0] if services else "capture",
+        command=[*command, "run", *services],
+        environment={
+            "LEADLOOP_DATA": str(folder / "data"),
+            "LEADLOOP_DATABASE_URL": "",
+            "LEADLOOP_BROKER_URL": "local:",
+            "LEADLOOP_ADMIN_KEY": f"ll_admin_{secrets.token_urlsafe(24)}",
+            "LEADLOOP_SERVICE_URLS": "",
+            "PORT": str(port),
+            **(settings or {}),
+        },
+        log=folder / "embedded.log",
+        url=f"http://127.0.0.1:{port}",
+    )
 
 
 def _database(server_url: str) -> str:
