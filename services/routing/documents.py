@@ -1,0 +1,138 @@
+"""The shapes of the API: what callers send, and what they get."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from services.routing.domain.assignment import Assignment
+from services.routing.domain.reps import Rep
+
+RepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
+Weight = Annotated[int, Field(ge=0, le=1000, strict=True)]
+Capacity = Annotated[int, Field(ge=0, le=10000, strict=True)]
+Zone = Annotated[str, Field(max_length=64)]
+
+
+class RepIn(BaseModel):
+    """A rep to add."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rep_id: RepId | None = None
+    name: Name
+    email: Email | None = None
+    weight: Weight = 1
+    capacity: Capacity = 20
+    active: bool = True
+    time_zone: Zone = "UTC"
+
+
+class RepPatch(BaseModel):
+    """What to change of a rep; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name = ""
+    email: Email | None = None
+    weight: Weight = 0
+    capacity: Capacity = 0
+    active: bool = True
+    time_zone: Zone = ""
+
+
+class ConditionIn(BaseModel):
+    """One condition of a rule, in the language of ``shared.conditions``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: Annotated[str, Field(min_length=1, max_length=120)]
+    operator: Annotated[str, Field(max_length=40)]
+    value: Any = None
+
+
+class RuleIn(BaseModel):
+    """Leads for which every condition holds go to these reps."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    when: Annotated[list[ConditionIn], Field(max_length=50)] = []
+    rep_ids: Annotated[list[RepId], Field(min_length=1, max_length=1000)]
+
+
+class PolicyIn(BaseModel):
+    """A routing policy to put in place of the present one. ``version`` is given, not taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int | None = None
+    sla_minutes: Annotated[float, Field(gt=0, le=525600)]
+    """Minutes to a first answer."""
+    accept_minutes: Annotated[float, Field(gt=0, le=525600)]
+    """Minutes from acknowledging to accepting or rejecting."""
+    max_attempts: Annotated[int, Field(ge=1, le=100)]
+    rules: Annotated[list[RuleIn], Field(max_length=200)] = []
+
+
+class AnswerIn(BaseModel):
+    """An answer that counts for this attempt only, if one is named."""
+
+    attempt: Annotated[int, Field(ge=1)] | None = None
+
+
+class RejectIn(AnswerIn):
+    """A rejection with its reason; the note stays in routing."""
+
+    reason: str | None = None
+    note: Annotated[str, Field(max_length=2000)] | None = None
+
+
+def rep_json(rep: Rep) -> dict[str, Any]:
+    """A rep as the API shows it."""
+    return {name: getattr(rep, name) for name in Rep.__dataclass_fields__}
+
+
+def assignment_json(assignment: Assignment) -> dict[str, Any]:
+    """An assignment as the API shows it, without personal data."""
+    return {
+        "assignment_id": assignment.assignment_id,
+        "lead_id": assignment.lead_id,
+        "rep_id": assignment.rep_id,
+        "attempt": assignment.attempt,
+        "cycle": assignment.cycle,
+        "state": assignment.state.value,
+        "assigned_at": rfc3339(assignment.assigned_at),
+        "due_at": rfc3339(assignment.due_at),
+        "acknowledged_at": rfc3339(assignment.acknowledged_at),
+        "answered_at": rfc3339(assignment.answered_at),
+        "reason": assignment.reason,
+        "closed_at": rfc3339(assignment.closed_at),
+        "policy_version": assignment.policy_version,
+        "definition_version": assignment.definition_version,
+    }
+
+
+def decision_json(row: Any) -> dict[str, Any]:
+    """A stored decision as the API shows it."""
+    return {
+        "lead_id": row.lead_id,
+        "cycle": row.cycle,
+        "attempt": row.attempt,
+        "policy_version": row.policy_version,
+        "rule_id": row.rule_id,
+        "rep_id": row.rep_id,
+        "reason": row.reason,
+        "unrouted_reason": row.unrouted_reason,
+        "decided_at": rfc3339(row.decided_at),
+        "candidates": row.candidates,
+    }
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC, with a Z."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,142 @@
+"""One assignment attempt: its states, the moves between them, and who may have the next attempt.
+
+A move that is not allowed is a conflict, never an error of the caller's making: somebody else,
+or the clock, was faster.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from shared.contracts.vocabulary import REASON_CLASS, ReasonClass, RejectReason
+
+
+class State(StrEnum):
+    """Where one attempt stands."""
+
+    ASSIGNED = "ASSIGNED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+
+
+class Move(StrEnum):
+    """What can happen to an attempt. All but EXPIRE are a rep's answers."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ACCEPT = "accept"
+    REJECT = "reject"
+    EXPIRE = "expire"
+
+
+WAITING: Final = frozenset({State.ASSIGNED, State.ACKNOWLEDGED})
+"""The lead waits for the rep's answer, and a deadline runs."""
+
+MOVES: Final[Mapping[Move, tuple[frozenset[State], State]]] = {
+    Move.ACKNOWLEDGE: (frozenset({State.ASSIGNED}), State.ACKNOWLEDGED),
+    Move.ACCEPT: (WAITING, State.ACCEPTED),
+    Move.REJECT: (WAITING, State.REJECTED),
+    Move.EXPIRE: (WAITING, State.EXPIRED),
+}
+"""Of each move: the states it may start from, and the one it leads to."""
+
+CLOSED: Final = frozenset({State.REJECTED, State.EXPIRED})
+"""States in which the rep no longer owns the lead."""
+
+
+class IllegalMove(Exception):
+    """This state does not allow this move."""
+
+    def __init__(self, state: State, move: Move) -> None:
+        super().__init__(f"{move} is not possible in state {state}")
+        self.state = state
+        self.move = move
+
+
+def after(state: State, move: Move) -> State:
+    """The state that follows. Raises IllegalMove."""
+    allowed, result = MOVES[move]
+    if state not in allowed:
+        raise IllegalMove(state, move)
+    return result
+
+
+def is_repeat(state: State, move: Move, reason: str | None, asked: str | None) -> bool:
+    """Whether this answer was given before: the same answer, for the same reason."""
+    return state is MOVES[move][1] and reason == asked
+
+
+def goes_to_another_rep(reason: RejectReason) -> bool:
+    """Whether a rejection says something about the rep's fit, not the lead's."""
+    return REASON_CLASS[reason] is ReasonClass.PROCEDURAL
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One attempt: a lead in one rep's hands. ``attempt`` is the fencing number."""
+
+    assignment_id: str
+    lead_id: str
+    cycle: int
+    rep_id: str
+    attempt: int
+    state: State
+    policy_version: int
+    definition_version: int
+    assigned_at: datetime
+    due_at: datetime
+    acknowledged_at: datetime | None = None
+    answered_at: datetime | None = None
+    reason: RejectReason | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A past attempt of a lead, as far as the next choice cares."""
+
+    rep_id: str
+    attempt: int
+    state: State
+    reason: RejectReason | None = None
+
+
+_HAD_IT: Final = "had this lead already"
+
+
+def kept_out(history: Iterable[Attempt], round_base: int) -> dict[str, str]:
+    """Who may not have the next attempt of the running round, and why, in words.
+
+    A round is the attempts after ``round_base``. In one round nobody gets a lead twice; and whoever
+    turned it down for good in this cycle never gets it again.
+    """
+    history = tuple(history)
+    had = {past.rep_id: _HAD_IT for past in history if past.attempt > round_base}
+    return had | _turned_down(history)
+
+
+def kept_out_of_new_round(history: Iterable[Attempt], *, rested: bool) -> list[dict[str, str]]:
+    """Who may not open a new round: one answer after the other, each to be tried in turn.
+
+    First whoever never had the lead. Once it has rested, then anybody but the one who let it
+    lapse last, and then that one too: better the same rep again than nobody.
+    """
+    history = tuple(history)
+    turned_down = _turned_down(history)
+    tries = [{past.rep_id: _HAD_IT for past in history} | turned_down]
+    last = max(history, key=lambda past: past.attempt, default=None)
+    if rested and last is not None:
+        tries += [{last.rep_id: "just had this lead"} | turned_down, turned_down]
+    return tries
+
+
+def _turned_down(history: Iterable[Attempt]) -> dict[str, str]:
+    # Somebody without capacity may have some later; a wrong territory stays wrong.
+    return {
+        past.rep_id: f"turned this lead down: {past.reason}"
+        for past in history
+        if past.state is State.REJECTED and past.reason not in (None, RejectReason.NO_CAPACITY)
+    }

@@ -1,0 +1,40 @@
+"""A lead as routing knows it: an MQL that is owed an owner, with what made it one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The latest MQL decision about a lead, and how far routing has come with it."""
+
+    lead_id: str
+    cycle: int
+    """How often the lead has become an MQL; each cycle is routed once."""
+    definition_version: int
+    score: int
+    grade: str | None
+    threshold: int
+    facts: Mapping[str, Any]
+    attribution: Mapping[str, Any]
+    contributions: Sequence[Mapping[str, Any]]
+    captured_at: datetime
+    qualified_at: datetime
+    attempt: int = 0
+    """The last attempt number used in this cycle."""
+    round_base: int = 0
+    """The last attempt number of the rounds before the running one."""
+    unrouted_at: datetime | None = None
+    """Since when nobody has it; None while somebody does."""
+    unrouted_reason: str | None = None
+    retry_at: datetime | None = None
+    """When the sweep looks at it next."""
+    rest_until: datetime | None = None
+    """Until then it is only offered to reps who never had it."""
+
+    def context(self) -> dict[str, Any]:
+        """What a policy's conditions may ask about."""
+        known = {name: value for name, value in self.attribution.items() if value is not None}
+        return known | dict(self.facts) | {"score": self.score, "grade": self.grade}

@@ -1,0 +1,105 @@
+"""The routing policy: how long a rep has, how often a lead is tried, and who may have which lead.
+
+Rules are tried in order; the first whose conditions all hold names the reps. A lead that no rule
+matches may go to anybody. A rule is strict: when its reps are full the lead waits for them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from services.routing.domain.choice import Group
+from shared.conditions import Condition, ConditionError, compile_condition
+
+
+class InvalidPolicy(Exception):
+    """A policy that cannot be used. ``errors`` are pairs of a JSON pointer and what is wrong."""
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in errors))
+        self.errors = tuple(errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Leads for which all conditions hold go to these reps."""
+
+    id: str
+    when: tuple[Condition, ...]
+    rep_ids: frozenset[str]
+
+    def matches(self, context: Mapping[str, Any]) -> bool:
+        """Whether every condition holds; a rule without any matches every lead."""
+        return all(condition.matches(context) for condition in self.when)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One version of the policy, ready for use."""
+
+    version: int
+    sla: timedelta
+    """Time a rep has to a first answer."""
+    accept: timedelta
+    """Time from acknowledging to accepting or rejecting."""
+    max_attempts: int
+    """Reps a lead is tried with in one round, before it waits unrouted."""
+    rules: tuple[Rule, ...] = field(default=())
+
+    def group(self, context: Mapping[str, Any]) -> Group:
+        """Who may have a lead with these facts."""
+        for rule in self.rules:
+            if rule.matches(context):
+                return Group(rule.id, rule.rep_ids)
+        return Group()
+
+
+STARTER: Mapping[str, Any] = {
+    "sla_minutes": 60.0,
+    "accept_minutes": 240.0,
+    "max_attempts": 3,
+    "rules": [],
+}
+"""What a fresh installation begins with, and what holds before anybody wrote a policy."""
+
+
+def read_policy(version: int, document: Mapping[str, Any]) -> Policy:
+    """Compile a policy document of the right shape. Raises InvalidPolicy."""
+    errors: list[tuple[str, str]] = []
+    rules: list[Rule] = []
+    for index, rule in enumerate(document["rules"]):
+        if any(rule["id"] == earlier["id"] for earlier in document["rules"][:index]):
+            errors.append((f"/rules/{index}/id", "another rule has this id"))
+        rules.append(Rule(rule["id"], _conditions(rule, index, errors), frozenset(rule["rep_ids"])))
+    if errors:
+        raise InvalidPolicy(errors)
+    return Policy(
+        version,
+        timedelta(minutes=document["sla_minutes"]),
+        timedelta(minutes=document["accept_minutes"]),
+        document["max_attempts"],
+        tuple(rules),
+    )
+
+
+def unknown_reps(document: Mapping[str, Any], known: Collection[str]) -> list[tuple[str, str]]:
+    """Pairs of a JSON pointer and a message for each rep a rule names who does not exist."""
+    return [
+        (f"/rules/{r}/rep_ids/{i}", "no such rep")
+        for r, rule in enumerate(document["rules"])
+        for i, rep_id in enumerate(rule["rep_ids"])
+        if rep_id not in known
+    ]
+
+
+def _conditions(
+    rule: Mapping[str, Any], index: int, errors: list[tuple[str, str]]
+) -> tuple[Condition, ...]:
+    compiled: list[Condition] = []
+    for place, when in enumerate(rule["when"]):
+        try:
+            compiled.append(compile_condition(when["field"], when["operator"], when.get("value")))
+        except ConditionError as error:
+            errors.append((f"/rules/{index}/when/{place}{error.pointer_suffix}", error.message))
+    return tuple(compiled)

@@ -1,0 +1,1 @@
+"""The use cases of routing: one function per event, command or timer."""

@@ -1,0 +1,172 @@
+"""Assignments and their answers, and why a lead went where it went."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query
+
+from services.routing.documents import (
+    AnswerIn,
+    RejectIn,
+    assignment_json,
+    decision_json,
+)
+from services.routing.domain.assignment import Assignment, State
+from services.routing.handlers import answers
+from services.routing.store import reads
+from services.routing.store.work import RoutingWork
+from shared.access import Principal, Role, allow
+from shared.contracts.problems import Problem
+from shared.contracts.vocabulary import REASON_CLASS, ReasonClass, RejectReason
+from shared.runtime.paging import decode_cursor, listing
+from shared.runtime.unit_of_work import Transactions
+
+Reader = Annotated[Principal, Depends(allow(Role.REP, Role.ADMIN, Role.MARKETER, Role.SERVICE))]
+Answerer = Annotated[Principal, Depends(allow(Role.REP, Role.ADMIN, Role.SERVICE))]
+IfMatch = Annotated[str | None, Header(description="The attempt the answer is for")]
+
+
+def assignments_router(transactions: Transactions[RoutingWork]) -> APIRouter:
+    """Routes under ``/routing/v1/assignments`` and ``/routing/v1/leads``."""
+    router = APIRouter(prefix="/routing/v1", tags=["assignments"])
+    _reading(router, transactions)
+    _answering(router, transactions)
+
+    @router.get("/leads/{lead_id}/decision")
+    async def decision(caller: Reader, lead_id: str) -> dict[str, Any]:
+        """Who got the lead last, with every candidate and why not; and all earlier decisions."""
+        async with transactions.db.read() as conn:
+            found = await reads.lead_decisions(conn, lead_id)
+            if found and caller.rep_id is not None:
+                _check_own(caller, await reads.owner_of(conn, lead_id))
+        if not found:
+            raise Problem(404, "No decision", "No lead with this id has reached routing.")
+        history = [decision_json(row) for row in found]
+        return {**history[0], "history": history}
+
+    return router
+
+
+def _reading(router: APIRouter, transactions: Transactions[RoutingWork]) -> None:
+    @router.get("/assignments")
+    async def list_assignments(
+        caller: Reader,
+        rep_id: str | None = None,
+        state: Annotated[list[State] | None, Query()] = None,
+        lead_id: str | None = None,
+        cursor: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> dict[str, Any]:
+        """Assignments, newest first; ``state`` may be repeated. A rep sees only their own."""
+        if caller.rep_id is not None:
+            _check_own(caller, rep_id or caller.rep_id)
+            rep_id = caller.rep_id
+        async with transactions.db.read() as conn:
+            found = await reads.list_assignments(
+                conn,
+                rep_id=rep_id,
+                states=[s.value for s in state or ()],
+                lead_id=lead_id,
+                before=decode_cursor(cursor) if cursor else None,
+                limit=limit,
+            )
+        more = found[-1].assignment_id if len(found) == limit else None
+        return listing([assignment_json(a) for a in found], more)
+
+    @router.get("/assignments/{assignment_id}")
+    async def get_assignment(caller: Reader, assignment_id: str) -> dict[str, Any]:
+        """One assignment; its rep and admins also see who the lead is."""
+        async with transactions.db.read() as conn:
+            found = await reads.assignment(conn, assignment_id)
+            if found is None:
+                raise Problem(404, "No such assignment", "There is no assignment with this id.")
+            assignment, row = found
+            if caller.rep_id is not None:
+                _check_own(caller, assignment.rep_id)
+            document = assignment_json(assignment)
+            if _may_see_contact(caller, assignment):
+                document["contact"] = await reads.contact(conn, assignment.lead_id)
+                document["note"] = row.note
+        return document
+
+
+def _answering(router: APIRouter, transactions: Transactions[RoutingWork]) -> None:
+    @router.post("/assignments/{assignment_id}/acknowledge")
+    async def acknowledge(
+        caller: Answerer,
+        assignment_id: str,
+        body: AnswerIn | None = None,
+        if_match: IfMatch = None,
+    ) -> dict[str, Any]:
+        """Seen. 409 with the present ``state`` when it is somebody else's by now."""
+        async with transactions.begin() as work:
+            answer = _answer(caller, assignment_id, body, if_match)
+            return assignment_json(await answers.acknowledge(work, answer))
+
+    @router.post("/assignments/{assignment_id}/accept")
+    async def accept(
+        caller: Answerer,
+        assignment_id: str,
+        body: AnswerIn | None = None,
+        if_match: IfMatch = None,
+    ) -> dict[str, Any]:
+        """Mine to work."""
+        async with transactions.begin() as work:
+            answer = _answer(caller, assignment_id, body, if_match)
+            return assignment_json(await answers.accept(work, answer))
+
+    @router.post("/assignments/{assignment_id}/reject")
+    async def reject(
+        caller: Answerer,
+        assignment_id: str,
+        body: RejectIn | None = None,
+        if_match: IfMatch = None,
+    ) -> dict[str, Any]:
+        """Not mine, for a reason."""
+        reason = reject_reason(body.reason if body else None)
+        async with transactions.begin() as work:
+            answer = _answer(caller, assignment_id, body, if_match)
+            note = body.note if body else None
+            return assignment_json(await answers.reject(work, answer, reason, note))
+
+
+def reject_reason(given: str | None) -> RejectReason:
+    """The reason by its name. Raises Problem 422 that lists those there are, by class."""
+    try:
+        return RejectReason(given or "")
+    except ValueError:
+        allowed = {
+            klass.value: [r.value for r in RejectReason if REASON_CLASS[r] is klass]
+            for klass in ReasonClass
+        }
+        detail = "say why: one of " + ", ".join(RejectReason)
+        raise Problem(
+            422,
+            "A rejection needs a reason",
+            f"/reason: {detail}.",
+            errors=[{"pointer": "/reason", "detail": detail}],
+            allowed=allowed,
+        ) from None
+
+
+def _answer(
+    caller: Principal, assignment_id: str, body: AnswerIn | None, if_match: str | None
+) -> answers.Answer:
+    attempt = body.attempt if body else None
+    if if_match is not None and attempt is None:
+        tag = if_match.strip().strip('"')
+        if not tag.isdecimal():
+            raise Problem(400, "Unknown If-Match", 'Send the attempt, for example If-Match: "2".')
+        attempt = int(tag)
+    return answers.Answer(assignment_id, caller.rep_id, attempt)
+
+
+def _may_see_contact(caller: Principal, assignment: Assignment) -> bool:
+    if caller.role is Role.ADMIN:
+        return True
+    owns = assignment.closed_at is None and assignment.rep_id == caller.rep_id
+    return caller.role is Role.REP and owns
+
+
+def _check_own(caller: Principal, rep_id: str | None) -> None:
+    if caller.rep_id is not None and caller.rep_id != rep_id:
+        raise Problem(403, "Not your lead", "A rep sees only the leads given to them.")

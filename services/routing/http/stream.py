@@ -1,0 +1,161 @@
+"""The live stream of a rep's assignments (server-sent events)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from services.routing.documents import assignment_json
+from services.routing.metrics import STREAMS
+from services.routing.store import changes
+from shared.access import Principal, Role, allow
+from shared.contracts.problems import Problem
+from shared.db.engine import Database, database_now
+from shared.runtime.parts import Loop
+from shared.runtime.unit_of_work import Wake
+
+POLL_SECONDS: Final = 1.0
+CHECK_SECONDS: Final = 5.0
+"""How often an idle stream is checked: is its key still good, is somebody there."""
+OVERLAP: Final = timedelta(seconds=5)
+"""Transactions commit in another order than their times: look back, and drop what was seen."""
+MAX_QUEUED: Final = 1000
+
+_may_stream = allow(Role.REP, Role.ADMIN)
+Queue = asyncio.Queue[ServerSentEvent]
+
+
+class Changes(Loop):
+    """Looks for changes of the reps somebody listens to: each second, because other processes
+    make changes too, and at once when this process made one."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__("routing.stream")
+        self._db = db
+        self._wake = Wake()
+        self._listeners: dict[str, set[Queue]] = {}
+        self._seen: dict[tuple[str, str, str, datetime], datetime] = {}
+        self._looked_at: datetime | None = None
+
+    def soon(self) -> None:
+        """Something changed in this process."""
+        self._wake.set()
+
+    @contextmanager
+    def listen(self, rep_id: str) -> Iterator[Queue]:
+        """A queue of what changes for this rep from now on."""
+        queue: Queue = asyncio.Queue(MAX_QUEUED)
+        self._listeners.setdefault(rep_id, set()).add(queue)
+        STREAMS.inc()
+        try:
+            yield queue
+        finally:
+            STREAMS.dec()
+            self._listeners[rep_id].discard(queue)
+            if not self._listeners[rep_id]:
+                del self._listeners[rep_id]
+
+    async def step(self) -> None:
+        if self._listeners:
+            await self._look()
+        else:
+            self._looked_at = None
+        self.healthy()
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        woken = asyncio.ensure_future(self._wake.wait(POLL_SECONDS))
+        await asyncio.wait((stopping, woken), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        woken.cancel()
+
+    async def _look(self) -> None:
+        async with self._db.read() as conn:
+            now = await database_now(conn)
+            start = (self._looked_at or now) - OVERLAP
+            found = await changes.since(conn, list(self._listeners), start)
+        self._looked_at = now
+        for change in found:
+            if change.identity not in self._seen:
+                self._seen[change.identity] = change.at
+                self._tell(change)
+        self._seen = {key: at for key, at in self._seen.items() if at > start}
+
+    def _tell(self, change: changes.Change) -> None:
+        a = change.assignment
+        event = ServerSentEvent(
+            event=change.kind,
+            id=f"{a.assignment_id}.{a.attempt}.{a.state}",
+            data=assignment_json(a),
+        )
+        for queue in self._listeners.get(a.rep_id, ()):
+            if not queue.full():  # a reader that slow starts over with what it gets next
+                queue.put_nowait(event)
+
+
+def stream_router(hub: Changes) -> APIRouter:
+    """The route ``/routing/v1/stream``."""
+    router = APIRouter(prefix="/routing/v1", tags=["assignments"])
+
+    @router.get("/stream", response_class=EventSourceResponse)
+    async def stream(
+        request: Request, rep_id: Annotated[str, Depends(_whose)]
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Changes of a rep's assignments as they happen.
+
+        The event ``ready`` comes first, and after each reconnection: read the list anew. Then
+        ``assignment`` for each change of state (the data is the assignment) and ``contact`` when
+        the contact data of a lead they own has changed.
+        """
+        with hub.listen(rep_id) as queue:
+            yield ServerSentEvent(event="ready", data={"rep_id": rep_id}, retry=2000)
+            while not hub.stopping.is_set():
+                event = await _next(queue, hub.stopping)
+                if event is not None:
+                    yield event
+                    continue
+                if not hub.stopping.is_set() and not await _still_allowed(request):
+                    return
+                yield ServerSentEvent(comment="still here")
+
+    return router
+
+
+async def _whose(
+    request: Request,
+    caller: Annotated[Principal, Depends(_may_stream)],
+    rep_id: str | None = None,
+) -> str:
+    """Whose stream is asked for: a rep's own, or any by an admin."""
+    if caller.role is Role.REP:
+        if caller.rep_id is None or rep_id not in (None, caller.rep_id):
+            raise Problem(403, "Not your leads", "A rep sees only the leads given to them.")
+        return caller.rep_id
+    if rep_id is None:
+        raise Problem(422, "Whose stream?", "Name the rep: /routing/v1/stream?rep_id=…")
+    return rep_id
+
+
+async def _next(queue: Queue, stopping: asyncio.Event) -> ServerSentEvent | None:
+    """The next event; None when there was none for a while, or when it is time to stop."""
+    waits: list[asyncio.Future[Any]] = [
+        asyncio.ensure_future(queue.get()),
+        asyncio.ensure_future(stopping.wait()),
+    ]
+    try:
+        await asyncio.wait(waits, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        got = waits[0]
+        return got.result() if got.done() and not got.cancelled() else None
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _still_allowed(request: Request) -> bool:
+    try:
+        await _may_stream(request)
+    except Problem:
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""Routing's tables. The partial unique index on open assignments lets a lead have one owner."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from shared.db.engine import Json, UtcDateTime
+from shared.db.tables import runtime_tables
+
+metadata = MetaData()
+runtime_tables(metadata)
+
+WAITING_SQL = "state IN ('ASSIGNED', 'ACKNOWLEDGED')"
+"""Written out in queries too: with parameters neither database would use the partial index."""
+IS_WAITING = text(WAITING_SQL)
+
+pool_lock = Table("pool_lock", metadata, Column("id", Integer, primary_key=True))
+"""One row; whoever hands out leads holds it, so that capacity and shares hold across processes."""
+
+reps = Table(
+    "reps",
+    metadata,
+    Column("rep_id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("email", String(320)),
+    Column("weight", Integer, nullable=False),
+    Column("capacity", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("assigned", Integer, nullable=False, server_default=text("0")),
+    Column("calibration", Float, nullable=False, server_default=text("0")),
+    Column("last_turn", Integer, nullable=False, server_default=text("0")),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+leads = Table(
+    "leads",
+    metadata,
+    Column("lead_id", String(64), primary_key=True),
+    Column("cycle", Integer, nullable=False),
+    Column("definition_version", Integer, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("grade", String(8)),
+    Column("threshold", Integer, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("attribution", Json, nullable=False),
+    Column("contributions", Json, nullable=False),
+    Column("captured_at", UtcDateTime, nullable=False),
+    Column("qualified_at", UtcDateTime, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("round_base", Integer, nullable=False),
+    Column("unrouted_at", UtcDateTime),
+    Column("unrouted_reason", String(40)),
+    Column("retry_at", UtcDateTime),
+    Column("rest_until", UtcDateTime),
+    Index(
+        "leads_unrouted",
+        "retry_at",
+        sqlite_where=text("unrouted_at IS NOT NULL"),
+        postgresql_where=text("unrouted_at IS NOT NULL"),
+    ),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("assignment_id", String(64), primary_key=True),
+    Column("lead_id", String(64), nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("rep_id", String(64), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("policy_version", Integer, nullable=False),
+    Column("definition_version", Integer, nullable=False),
+    Column("assigned_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("acknowledged_at", UtcDateTime),
+    Column("answered_at", UtcDateTime),
+    Column("reason", String(40)),
+    Column("note", Text),
+    Column("closed_at", UtcDateTime),
+    Column("closed_because", String(40)),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("lead_id", "cycle", "attempt", name="assignments_attempt"),
+    Index(
+        "assignments_one_owner",
+        "lead_id",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+    Index(
+        "assignments_waiting",
+        "due_at",
+        "rep_id",
+        sqlite_where=text(WAITING_SQL),
+        postgresql_where=text(WAITING_SQL),
+    ),
+    Index("assignments_of_rep", "rep_id", "assignment_id"),
+    Index("assignments_changes", "rep_id", "updated_at"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", String(64), primary_key=True),
+    Column("lead_id", String(64), nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("policy_version", Integer, nullable=False),
+    Column("rule_id", String(64)),
+    Column("rep_id", String(64)),
+    Column("unrouted_reason", String(40)),
+    Column("reason", Text, nullable=False),
+    Column("candidates", Json, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Index("decisions_of_lead", "lead_id", "decision_id"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("lead_id", String(64), primary_key=True),
+    Column("contact", Json, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("contacts_changes", "updated_at"),
+)
+"""Personal data, from the topic ``lead.contact``; shown to the owning rep and to admins only."""

@@ -1,0 +1,127 @@
+"""The inbox of a rep, and the page on which an admin sets routing up."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse
+from starlette.responses import Response
+
+from services.routing.handlers import answers
+from services.routing.store import reads
+from services.routing.store.work import RoutingWork
+from services.routing.web.setup_pages import add_setup_pages
+from services.routing.web.views import view
+from services.routing.web.words import NOTICES, REASON_OPTIONS
+from shared.access import Principal, Role, check_csrf, page_principal
+from shared.contracts.problems import Problem
+from shared.contracts.vocabulary import RejectReason
+from shared.runtime.unit_of_work import Transactions
+from shared.web.pages import SECURITY_HEADERS, Pages, templates
+
+Visitor = Annotated[Principal, Depends(page_principal(Role.REP, Role.ADMIN))]
+SEE_OTHER = 303
+
+
+def pages_router(transactions: Transactions[RoutingWork]) -> APIRouter:
+    """Routes of the pages under ``/routing/``."""
+    router = APIRouter(include_in_schema=False)
+    pages = templates(Path(__file__).parent / "templates")
+    _inbox(router, transactions, pages)
+    _answers(router, transactions)
+    add_setup_pages(router, transactions, pages)
+    return router
+
+
+def _inbox(router: APIRouter, transactions: Transactions[RoutingWork], pages: Pages) -> None:
+    @router.get("/routing/inbox")
+    async def inbox(
+        request: Request, visitor: Visitor, rep_id: str | None = None, notice: str = ""
+    ) -> Response:
+        """A rep's leads: what waits for an answer, and what they work on."""
+        context = await _inbox_context(transactions, visitor, rep_id)
+        context["notice"] = NOTICES.get(notice)
+        return pages.render(request, "inbox.html", **context)
+
+    @router.get("/routing/inbox/leads")
+    async def fragment(request: Request, visitor: Visitor, rep_id: str | None = None) -> Response:
+        """The part of the inbox that changes, for the page's script."""
+        context = await _inbox_context(transactions, visitor, rep_id)
+        return pages.render(request, "inbox_leads.html", headers=SECURITY_HEADERS, **context)
+
+
+def _answers(router: APIRouter, transactions: Transactions[RoutingWork]) -> None:
+    @router.post("/routing/inbox/{assignment_id}", dependencies=[Depends(check_csrf)])
+    async def answer(request: Request, visitor: Visitor, assignment_id: str) -> Response:
+        """One of the three answers, by a button of the page."""
+        form = dict(await request.form())
+        back = _text(form, "rep_id") if visitor.role is Role.ADMIN else None
+        if visitor.role is Role.REP and visitor.rep_id is None:
+            raise Problem(403, "Not a rep", "This key belongs to no rep.")
+        attempt = _text(form, "attempt")
+        fenced = int(attempt) if attempt and attempt.isdecimal() else None
+        command = answers.Answer(assignment_id, visitor.rep_id, fenced)
+        return _back(await _give_answer(transactions, command, form), back)
+
+
+async def _give_answer(
+    transactions: Transactions[RoutingWork], command: answers.Answer, form: dict[str, Any]
+) -> str:
+    """Carry an answer out; returns the name of the notice to show."""
+    try:
+        async with transactions.begin() as work:
+            match _text(form, "answer"):
+                case "acknowledge":
+                    await answers.acknowledge(work, command)
+                    return "acknowledged"
+                case "accept":
+                    await answers.accept(work, command)
+                    return "accepted"
+                case "reject":
+                    reason = _text(form, "reason") or ""
+                    if reason not in RejectReason.__members__:
+                        return "reason"
+                    note = (_text(form, "note") or "").strip()[:2000] or None
+                    await answers.reject(work, command, RejectReason(reason), note)
+                    return "rejected"
+    except Problem as problem:
+        # A lead that went to somebody else is no mistake of the rep's.
+        if problem.status == 409:
+            return "late"
+        raise
+    raise Problem(400, "Unknown answer", "Go back to the inbox and use one of its buttons.")
+
+
+async def _inbox_context(
+    transactions: Transactions[RoutingWork], visitor: Principal, asked: str | None
+) -> dict[str, Any]:
+    admin = visitor.role is Role.ADMIN
+    async with transactions.db.read() as conn:
+        everybody = await reads.list_reps(conn, limit=500)
+        chosen = asked if admin else visitor.rep_id
+        if admin and chosen is None and everybody:
+            chosen = everybody[0].rep_id
+        waiting, working, now = await reads.cards(conn, chosen or "")
+    rep = next((rep for rep in everybody if rep.rep_id == chosen), None)
+    return {
+        "admin": admin,
+        "reps": everybody,
+        "rep_id": chosen or "",
+        "rep_name": rep.name if rep else chosen or "",
+        "waiting": [view(card, now) for card in waiting],
+        "working": [view(card, now) for card in working],
+        "reasons": REASON_OPTIONS,
+    }
+
+
+def _back(notice: str, rep_id: str | None) -> Response:
+    to = f"/routing/inbox?notice={notice}"
+    if rep_id:
+        to += f"&rep_id={quote(rep_id, safe='')}"
+    return RedirectResponse(to, status_code=SEE_OTHER)
+
+
+def _text(form: dict[str, Any], name: str) -> str | None:
+    value = form.get(name)
+    return value if isinstance(value, str) else None

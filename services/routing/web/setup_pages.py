@@ -1,0 +1,101 @@
+"""The page on which an admin looks after reps and the policy."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from services.routing.domain.reps import Rep
+from services.routing.handlers import setting_up
+from services.routing.store import reads
+from services.routing.store.work import RoutingWork
+from services.routing.web.forms import PolicyForm, RepForm
+from services.routing.web.words import NOTICES
+from shared.access import Principal, Role, check_csrf, page_principal
+from shared.contracts.problems import Problem
+from shared.runtime.clock import new_id
+from shared.runtime.unit_of_work import Transactions
+from shared.web.pages import Pages
+
+Admin = Annotated[Principal, Depends(page_principal(Role.ADMIN))]
+
+
+def add_setup_pages(
+    router: APIRouter, transactions: Transactions[RoutingWork], pages: Pages
+) -> None:
+    """Add the routes of the set-up page."""
+
+    async def show(request: Request, status: int = 200, **more: Any) -> Response:
+        async with transactions.db.read() as conn:
+            loads = await reads.loads(conn)
+            policy = await reads.policy(conn)
+            unrouted, _ = await reads.unrouted(conn)
+        rules = orjson.dumps(policy["rules"], option=orjson.OPT_INDENT_2).decode()
+        context: dict[str, Any] = {
+            "loads": loads,
+            "policy": policy,
+            "rules": rules,
+            "unrouted": unrouted,
+            "errors": [],
+            "typed": {},
+            "typed_for": "",
+            "notice": None,
+        }
+        return pages.render(request, "setup.html", status_code=status, **{**context, **more})
+
+    @router.get("/routing/")
+    async def setup(request: Request, _: Admin, notice: str = "") -> Response:
+        """Reps and policy."""
+        return await show(request, notice=NOTICES.get(notice))
+
+    @router.post("/routing/reps", dependencies=[Depends(check_csrf)])
+    async def save_rep(request: Request, _: Admin) -> Response:
+        """Add a rep, or change one."""
+        typed = _typed(await request.form())
+        rep_id = typed.get("rep_id", "")
+        try:
+            values = RepForm.model_validate(typed).model_dump()
+            async with transactions.begin() as work:
+                await work.pool()
+                before = await work.reps.get(rep_id) if rep_id else None
+                if before is not None:
+                    await setting_up.change_rep(work, replace(before, **values))
+                else:
+                    await setting_up.add_rep(work, Rep(f"rep-{new_id()}", **values))
+        except (ValidationError, Problem) as error:
+            errors, place = _errors(error), rep_id or "new"
+            return await show(request, 422, errors=errors, typed=typed, typed_for=place)
+        return RedirectResponse("/routing/?notice=saved", status_code=303)
+
+    @router.post("/routing/policy", dependencies=[Depends(check_csrf)])
+    async def save_policy(request: Request, _: Admin) -> Response:
+        """Put the next version of the policy in force."""
+        typed = _typed(await request.form())
+        try:
+            known = {name: typed[name] for name in PolicyForm.model_fields if name in typed}
+            document = PolicyForm.model_validate(known).model_dump(exclude={"version"})
+            async with transactions.begin() as work:
+                await setting_up.put_policy(work, document)
+        except (ValidationError, Problem) as error:
+            errors = _errors(error)
+            return await show(request, 422, errors=errors, typed=typed, typed_for="policy")
+        return RedirectResponse("/routing/?notice=policy", status_code=303)
+
+
+def _typed(form: Any) -> dict[str, str]:
+    return {key: value for key, value in form.items() if isinstance(value, str)}
+
+
+def _errors(error: ValidationError | Problem) -> list[tuple[str, str]]:
+    """Pairs of a field's name (or nothing) and what is wrong with it."""
+    if isinstance(error, ValidationError):
+        return [
+            ("", f"{'/'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}")
+            for e in error.errors(include_url=False, include_input=False)
+        ]
+    listed = error.extra.get("errors") or [{"pointer": "", "detail": error.detail}]
+    return [("", f"{e['pointer']}: {e['detail']}".removeprefix(": ")) for e in listed]

@@ -1,0 +1,126 @@
+"""What the inbox shows of a lead, worked out from what is stored."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zlib import crc32
+
+from services.routing.domain.assignment import State
+from services.routing.store.reads import Card
+from services.routing.web.words import FACT_WORDS
+
+SOON_SECONDS = 15 * 60
+"""Less than this left: the deadline is shown as urgent (a quarter of the time if that is less)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadView:
+    """One card of the inbox."""
+
+    assignment_id: str
+    lead_id: str
+    attempt: int
+    state: State
+    name: str
+    title_line: str
+    email: str | None
+    phone: str | None
+    website: str | None
+    message: str | None
+    facts: list[tuple[str, str]]
+    score: int
+    threshold: int
+    grade: str | None
+    contributions: list[dict[str, Any]]
+    definition_version: int
+    why_me: str
+    candidates: list[dict[str, Any]]
+    assigned_at: datetime
+    due_at: datetime
+    answered_at: datetime | None
+    left: float
+    """Seconds until the deadline; negative when it has passed."""
+    total: float
+    urgency: str
+    """``ok``, ``warn`` or ``bad``."""
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the rep has said that they saw it."""
+        return self.state is State.ACKNOWLEDGED
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the card shows something else, time aside."""
+        shown = (self.state, self.due_at, self.name, self.title_line, self.email, self.phone)
+        return f"{crc32(repr((*shown, self.website, self.message)).encode()):08x}"
+
+
+def view(card: Card, now: datetime) -> LeadView:
+    """A card as the page shows it at this moment."""
+    a, lead, person = card.assignment, card.lead, card.contact
+    left = (a.due_at - now).total_seconds()
+    total = (a.due_at - (a.acknowledged_at or a.assigned_at)).total_seconds()
+    return LeadView(
+        assignment_id=a.assignment_id,
+        lead_id=a.lead_id,
+        attempt=a.attempt,
+        state=a.state,
+        name=_name(person),
+        title_line=_title_line(person, lead.facts if lead else {}),
+        email=person.get("email"),
+        phone=person.get("phone"),
+        website=_web_address(person.get("website")),
+        message=person.get("message"),
+        facts=_facts(lead),
+        score=lead.score if lead else 0,
+        threshold=lead.threshold if lead else 0,
+        grade=lead.grade if lead else None,
+        contributions=[
+            {"label": c["criterion_id"], "points": c["points"], "because": c.get("because")}
+            for c in (lead.contributions if lead else [])
+        ],
+        definition_version=a.definition_version,
+        why_me=card.decision.reason if card.decision else "",
+        candidates=card.decision.candidates if card.decision else [],
+        assigned_at=a.assigned_at,
+        due_at=a.due_at,
+        answered_at=a.answered_at,
+        left=left,
+        total=total,
+        urgency=urgency(left, total),
+    )
+
+
+def urgency(left: float, total: float) -> str:
+    """How pressing a deadline is, given the seconds left and the seconds there were."""
+    if left <= 0:
+        return "bad"
+    soon = min(SOON_SECONDS, total / 4)
+    return "bad" if left < soon / 3 else "warn" if left < soon else "ok"
+
+
+def _name(person: dict[str, Any]) -> str:
+    name = " ".join(filter(None, (person.get("first_name"), person.get("last_name"))))
+    return name or person.get("email") or person.get("phone") or "Contact details on their way"
+
+
+def _title_line(person: dict[str, Any], facts: dict[str, Any]) -> str:
+    company = person.get("company") or facts.get("company")
+    title = person.get("job_title") or facts.get("job_title")
+    return ", ".join(str(part) for part in (title, company) if part)
+
+
+def _facts(lead: Any) -> list[tuple[str, str]]:
+    if lead is None:
+        return []
+    known = {**lead.attribution, **lead.facts}
+    found = [(label, known.get(name)) for name, label in FACT_WORDS.items()]
+    return [(label, str(value)) for label, value in found if value not in (None, "", [])]
+
+
+def _web_address(website: str | None) -> str | None:
+    """A link only for what is plainly a web address: it was typed into a form."""
+    if website is None or website.startswith(("http://", "https://")):
+        return website
+    return f"https://{website}" if "." in website and ":" not in website else None
