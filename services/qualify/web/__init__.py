@@ -1,0 +1,5 @@
+"""Qualify's pages."""
+
+from services.qualify.web.pages import pages_router
+
+__all__ = ["pages_router"]

@@ -1,0 +1,15 @@
+"""Qualify's settings, from the environment (``LEADLOOP_QUALIFY_…``)."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may change about qualify."""
+
+    model_config = SettingsConfigDict(env_prefix="LEADLOOP_QUALIFY_", extra="ignore")
+
+    batch: Annotated[int, Field(ge=1, le=5000)] = 500
+    """Most events that share one transaction."""

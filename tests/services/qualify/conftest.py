@@ -1,0 +1,178 @@
+"""A qualify service on a migrated database: fed through its consumer, asked over HTTP."""
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest_asyncio
+from sqlalchemy import delete, select
+
+from services.qualify.service import MIGRATIONS, build
+from services.qualify.settings import Settings
+from services.qualify.store import QualifyWork
+from shared.access import Access, Role
+from shared.bus.api import Received, TopicPartition
+from shared.bus.open import open_bus
+from shared.contracts.envelope import Event, decode
+from shared.contracts.events import ActivityRecorded, EventData, LeadCaptured
+from shared.db.engine import Database
+from shared.db.migrations import migrate
+from shared.db.tables import outbox
+from shared.runtime.clock import FixedClock, new_id
+from shared.runtime.consumer import Consumer
+from shared.runtime.service import Infra, Service
+from shared.runtime.unit_of_work import Transactions
+from shared.web.links import Links
+
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+VP = {
+    "company": "Acme",
+    "job_title": "VP Marketing",
+    "employees": 120,
+    "email_type": "business",
+    "has_phone": False,
+    "touches": 1,
+}
+STUDENT = {"job_title": "Student", "email_type": "free", "has_phone": False, "touches": 1}
+
+
+@dataclass(slots=True)
+class Qualify:
+    """A service whose consumer is handed messages directly; its relay does not run, so the outbox
+    keeps what was emitted."""
+
+    service: Service
+    db: Database
+    clock: FixedClock
+    client: httpx.AsyncClient
+    keys: dict[Role, str]
+    consumer: Consumer[QualifyWork]
+    offsets: Any = field(default_factory=itertools.count)
+
+    @property
+    def transactions(self) -> Transactions[QualifyWork]:
+        return self.consumer._transactions
+
+    def bearer(self, role: Role) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.keys[role]}"}
+
+    def messages(self, *events: EventData | Event[Any]) -> list[Received]:
+        """Events as they come from one partition."""
+        wrapped = [e if isinstance(e, Event) else self.event(e) for e in events]
+        return [
+            Received("lead.captured", 0, next(self.offsets), e.data.key(), e.value(), e.headers())
+            for e in wrapped
+        ]
+
+    def event(self, data: EventData) -> Event[Any]:
+        return Event(new_id(), data.type, "/test", self.clock.now(), data.key(), "", data)
+
+    async def take(self, *events: EventData | Event[Any]) -> None:
+        """Consume events as one batch."""
+        if events:
+            await self.consumer._load([TopicPartition("lead.captured", 0)])
+            await self.consumer.process(self.messages(*events))
+
+    async def events(self) -> list[Any]:
+        """The data of what was emitted since the last call, in order."""
+        async with self.db.write() as conn:
+            rows = list(await conn.execute(select(outbox).order_by(outbox.c.seq)))
+            await conn.execute(delete(outbox))
+        return [decode(orjson.loads(row.headers), bytes(row.value)).data for row in rows]
+
+    async def score(self, lead_id: str) -> dict[str, Any]:
+        answer = await self.client.get(f"/qualify/v1/leads/{lead_id}/score")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def captured(lead_id: str, facts: dict[str, Any], at: datetime = NOW, **more: Any) -> LeadCaptured:
+    """Somebody new."""
+    given = {"submission_id": new_id(), "captured_at": at, "facts": facts, **more}
+    return LeadCaptured(lead_id=lead_id, **given)
+
+
+def activity(
+    lead_id: str, kind: str, facts: dict[str, Any], at: datetime = NOW, **more: Any
+) -> ActivityRecorded:
+    """A known lead did something."""
+    given = {"activity_id": new_id(), "kind": kind, "occurred_at": at, "facts": facts, **more}
+    return ActivityRecorded(lead_id=lead_id, **given)
+
+
+def definition(**changes: Any) -> dict[str, Any]:
+    """A small valid definition."""
+    return {
+        "name": "Small",
+        "threshold": 30,
+        "criteria": [
+            {
+                "id": "vp",
+                "group": "fit",
+                "field": "job_title",
+                "operator": "contains",
+                "value": "vp",
+                "points": 30,
+            },
+            {
+                "id": "webinar",
+                "group": "engagement",
+                "field": "activity.webinar_attended",
+                "operator": "at_least",
+                "value": 1,
+                "points": 20,
+                "half_life_days": 10,
+            },
+        ],
+        "disqualifiers": [
+            {"id": "rival", "field": "company", "operator": "equals", "value": "Rival"}
+        ],
+        "grades": [{"grade": "A", "min_score": 40}, {"grade": "B", "min_score": 20}],
+        "cool_off_days": 5,
+        **changes,
+    }
+
+
+@pytest_asyncio.fixture
+async def access(tmp_path: Path) -> AsyncIterator[Access]:
+    folder = tmp_path / "access"
+    folder.mkdir()
+    async with Access.open(f"sqlite:{folder}") as opened:
+        yield opened
+
+
+async def keys_of(access: Access) -> dict[Role, str]:
+    """A key of each role."""
+    roles: Sequence[Role] = (Role.ADMIN, Role.MARKETER, Role.SERVICE, Role.FORM)
+    keys = {role: (await access.create_key(role))[1] for role in roles}
+    keys[Role.REP] = (await access.create_key(Role.REP, rep_id="ada"))[1]
+    return keys
+
+
+@pytest_asyncio.fixture
+async def qualify(database_url: str, tmp_path: Path, access: Access) -> AsyncIterator[Qualify]:
+    """A qualify service with the starter definition, on each database in turn."""
+    db = Database.open(database_url, "qualify")
+    await migrate(db, MIGRATIONS)
+    clock = FixedClock(NOW)
+    bus = open_bus("local:", "", tmp_path)
+    service = build(Settings(), Infra(db, bus, access, clock, Links()))
+    assert service.seed is not None
+    await service.seed()
+    keys = await keys_of(access)
+    consumer = next(part for part in service.parts if isinstance(part, Consumer))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(service.app),
+        base_url="http://qualify",
+        headers={"Authorization": f"Bearer {keys[Role.MARKETER]}"},
+    ) as client:
+        made = Qualify(service, db, clock, client, keys, consumer)
+        await made.events()
+        yield made
+    await db.close()
