@@ -48,6 +48,11 @@ class LocalBus:
         self._tasks: set[asyncio.Task[None]] = set()
         self._flushing = False
 
+    @property
+    def started(self) -> bool:
+        """Whether the file is open."""
+        return self._file is not None
+
     async def start(self) -> None:
         """Open the file. Raises BusUnavailable when another process has it; may be called again."""
         if self._file is not None:
