@@ -4,6 +4,8 @@ Whoever can open the access store is its administrator: with ``LEADLOOP_ADMIN_KE
 that key; without it, a session of an existing admin key is signed with the store's secret.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +15,11 @@ import httpx
 from deploy.settings import Settings
 from shared.access import Access, Role
 from shared.access.sessions import COOKIE
+from shared.contracts.topics import SERVICES
 from shared.web.links import Links
+
+Credentials = tuple[dict[str, str], dict[str, str]]
+"""Headers and cookies."""
 
 
 class Unanswered(Exception):
@@ -60,8 +66,12 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[Client]:
-    """A client for the running product that the settings name. Raises Unanswered."""
+async def connect(settings: Settings, *, with_key: bool = False) -> AsyncIterator[Client]:
+    """A client for the running product that the settings name. Raises Unanswered.
+
+    ``with_key`` makes an admin key for as long as the block lasts, as a program would have one;
+    that takes the services two seconds to notice.
+    """
     base = f"http://127.0.0.1:{settings.port}"
     here = Links(base, base, base, base)
     named = Links.parse(settings.service_urls)
@@ -71,14 +81,19 @@ async def connect(settings: Settings) -> AsyncIterator[Client]:
         named.routing or here.routing,
         named.feedback or here.feedback,
     )
-    headers, cookies = await _credentials(settings)
-    async with httpx.AsyncClient(headers=headers, cookies=cookies, timeout=30) as http:
+    credentials = _key(settings, links) if with_key else _session(settings)
+    async with (
+        credentials as (headers, cookies),
+        httpx.AsyncClient(headers=headers, cookies=cookies, timeout=30) as http,
+    ):
         yield Client(http, links)
 
 
-async def _credentials(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+@asynccontextmanager
+async def _session(settings: Settings) -> AsyncIterator[Credentials]:
     if settings.admin_key:
-        return {"Authorization": f"Bearer {settings.admin_key}"}, {}
+        yield _bearer(settings.admin_key), {}
+        return
     async with Access.open(settings.databases, own=False) as access:
         admins = [key for key in await access.list_keys() if key.role == Role.ADMIN and key.active]
         if not admins:
@@ -86,4 +101,38 @@ async def _credentials(settings: Settings) -> tuple[dict[str, str], dict[str, st
         cookie = access.sessions.begin(admins[0].key_id)
         session = access.sessions.read(cookie)
     assert session is not None
-    return {"X-CSRF-Token": session.csrf_token}, {COOKIE: cookie}
+    yield {"X-CSRF-Token": session.csrf_token}, {COOKIE: cookie}
+
+
+@asynccontextmanager
+async def _key(settings: Settings, links: Links) -> AsyncIterator[Credentials]:
+    if settings.admin_key:
+        yield _bearer(settings.admin_key), {}
+        return
+    async with Access.open(settings.databases, own=False) as access:
+        key_id, key = await access.create_key(Role.ADMIN, label="command line, temporary")
+        try:
+            await _known(links, key)
+            yield _bearer(key), {}
+        finally:
+            await access.revoke_key(key_id)
+
+
+async def _known(links: Links, key: str) -> None:
+    """Wait until every service knows a new key. Raises Unanswered."""
+    async with httpx.AsyncClient(headers=_bearer(key), timeout=30) as http:
+        client = Client(http, links)
+        for service in SERVICES:
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    await client.call("GET", f"/{service}/v1/dead-letters")
+                    break
+                except Unanswered as refused:
+                    if "401" not in str(refused) or time.monotonic() > deadline:
+                        raise
+                await asyncio.sleep(0.2)
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}

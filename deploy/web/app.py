@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from deploy.web import front, login
-from shared.access import Access
+from shared.access import Access, visitor
 from shared.contracts.problems import Problem
 from shared.runtime.http import answer
 from shared.web import Links, static_mounts
@@ -39,6 +39,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    await visitor(request)  # so that the page still says who is logged in
     if error.status_code == 404:
         problem = Problem(
             404,

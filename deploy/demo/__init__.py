@@ -1,0 +1,5 @@
+"""``leadloop demo``: a simulated month of leads through the running product's public interface."""
+
+from deploy.demo.month import simulate
+
+__all__ = ["simulate"]
