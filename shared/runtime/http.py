@@ -16,6 +16,7 @@ from shared.db.engine import is_transient
 from shared.runtime.logs import follow, frames
 from shared.runtime.operations import operations_router
 from shared.runtime.service import Infra
+from shared.web.api_reference import add_api_reference
 from shared.web.pages import problem_page, wants_html
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def create_app(
         title=f"Leadloop {title}",
         description=description,
         version="1",
-        docs_url=f"/{name}/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url=f"/{name}/openapi.json",
         max_body_size=max_body,
@@ -50,6 +51,7 @@ def create_app(
     app.add_exception_handler(Exception, _on_error)
     app.add_middleware(Tracing)
     app.include_router(operations_router(name, infra))
+    add_api_reference(app, f"/{name}/docs")
     return app
 
 

@@ -1,8 +1,9 @@
 """How values are written on pages: the template filters."""
 
+import re
 from datetime import UTC, datetime
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 MINUS = "\N{MINUS SIGN}"
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -53,7 +54,22 @@ def duration(seconds: float | None) -> str:
     return " ".join(shown) or f"0{NARROW_SPACE}s"
 
 
+def paragraphs(text: str) -> Markup:
+    """Docstring prose as paragraphs, with code between back-quotes set as code."""
+    blocks = [" ".join(block.split()) for block in text.split("\n\n")]
+    written = [
+        Markup("").join(
+            Markup("<code>{}</code>").format(piece) if odd % 2 else escape(piece)
+            for odd, piece in enumerate(re.split("`+", block))
+        )
+        for block in blocks
+        if block
+    ]
+    return Markup("").join(Markup("<p>{}</p>").format(block) for block in written)
+
+
 FILTERS = {
+    "paragraphs": paragraphs,
     "when": when,
     "number": number,
     "percent": percent,

@@ -43,7 +43,7 @@ SECURITY_HEADERS = {
 class StrictInOutput(StrictUndefined):
     """A missing value may be asked for (``{% if item.note %}``) but never written out."""
 
-    __bool__ = Undefined.__bool__
+    __bool__ = Undefined.__bool__  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
