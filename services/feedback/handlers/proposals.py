@@ -49,8 +49,9 @@ async def on_definition_published(
             data.published_at,
             published_version=data.definition.version,
         )
+    in_force = await uow.proposals.in_force()
     for proposal_id, _, base_version in await uow.proposals.unresolved():
-        if base_version != data.definition.version:
+        if in_force is not None and base_version != in_force.version:
             await uow.proposals.resolve(proposal_id, Status.SUPERSEDED, data.published_at)
 
 

@@ -73,11 +73,9 @@ async def _acceptance(conn: AsyncConnection, now: datetime, by: str | None) -> l
         column = mqls.c[by]
         query = query.add_columns(column.label("part")).group_by(column)
     rows = [_acceptance_row(row, by) for row in await conn.execute(query)]
-    return (
-        sorted(rows, key=lambda row: -row["assigned"])
-        if by != "definition_version"
-        else sorted(rows, key=lambda row: -(row["definition_version"] or 0))
-    )
+    if by == "definition_version":
+        return sorted(rows, key=lambda row: -(row[by] or 0))
+    return sorted(rows, key=lambda row: (-row["assigned"], str(row.get("source") or "")))
 
 
 def _acceptance_row(row: Any, by: str | None) -> dict[str, Any]:
@@ -108,9 +106,11 @@ async def _reasons(conn: AsyncConnection) -> dict[str, Any]:
             {
                 "reason_class": name,
                 "count": counts.total(),
-                "reasons": [{"reason": r, "count": n} for r, n in counts.most_common()],
+                "reasons": [{"reason": r, "count": n} for r, n in _most(counts)],
             }
-            for name, counts in sorted(classes.items(), key=lambda item: -item[1].total())
+            for name, counts in sorted(
+                classes.items(), key=lambda item: (-item[1].total(), item[0])
+            )
         ],
         "by_version": _split(rows, "definition_version"),
         "by_source": _split(rows, "source"),
@@ -123,8 +123,13 @@ def _split(rows: Sequence[Any], by: str) -> list[dict[str, Any]]:
         counts[getattr(row, by), row.reason_class, row.reason] += row.leads
     return [
         {by: part, "reason_class": name, "reason": reason, "count": count}
-        for (part, name, reason), count in counts.most_common()
+        for (part, name, reason), count in _most(counts)
     ]
+
+
+def _most(counts: Counter[Any]) -> list[tuple[Any, int]]:
+    """The most frequent first, and then always in the same order."""
+    return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
 
 
 async def _sla(conn: AsyncConnection, now: datetime) -> Rate:

@@ -1,0 +1,351 @@
+"""Lives of leads as the other services would tell them, and a feedback service to tell them to."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+
+from services.feedback.consumer import GROUP, HANDLERS
+from services.feedback.handlers.proposals import weigh_answers
+from services.feedback.settings import Settings
+from services.feedback.store import FeedbackUnit
+from services.feedback.store.reading import Reading
+from shared.bus.api import Received, TopicPartition
+from shared.contracts.definition import Criterion, DefinitionDocument
+from shared.contracts.envelope import Event
+from shared.contracts.events import (
+    Attribution,
+    Contribution,
+    DefinitionPublished,
+    EventData,
+    LeadAccepted,
+    LeadAcknowledged,
+    LeadAssigned,
+    LeadCaptured,
+    LeadDisqualified,
+    LeadNurtured,
+    LeadQualified,
+    LeadReassigned,
+    LeadRejected,
+    LeadScored,
+    LeadUnrouted,
+    SlaBreached,
+)
+from shared.contracts.topics import topics_read_by
+from shared.contracts.vocabulary import REASON_CLASS, RejectReason, Stage
+from shared.db import outbox
+from shared.db.engine import Database
+from shared.db.migrations import migrate
+from shared.runtime.clock import FixedClock, new_id
+from shared.runtime.consumer import Consumer
+from shared.runtime.unit_of_work import Transactions
+
+START = datetime(2026, 11, 2, 9, tzinfo=UTC)
+MIGRATIONS = Path(__file__).parents[3] / "services" / "feedback" / "migrations"
+
+
+def event_of(data: EventData, at: datetime) -> Event[Any]:
+    return Event(new_id(), data.type, "/test", at, data.key(), "", data)
+
+
+@dataclass
+class Life:
+    """One lead's events in the order in which they happened; ``stage`` is where it ended."""
+
+    lead_id: str = field(default_factory=new_id)
+    version: int = 1
+    source: str | None = "search"
+    criteria: tuple[str, ...] = ("size",)
+    at: datetime = START
+    stage: Stage = Stage.INQUIRY
+    cycle: int = 0
+    attempt: int = 0
+    rep: str = "rep-0"
+    assignment: str = ""
+    assigned_at: datetime = START
+    due_at: datetime = START
+    events: list[Event[Any]] = field(default_factory=list)
+
+    def later(self, minutes: float = 1) -> "Life":
+        self.at += timedelta(minutes=minutes)
+        return self
+
+    def captured(self) -> "Life":
+        attribution = Attribution(utm_source=self.source, utm_campaign="autumn")
+        return self._tell(
+            Stage.INQUIRY,
+            LeadCaptured(
+                lead_id=self.lead_id,
+                submission_id=new_id(),
+                captured_at=self.at,
+                facts={},
+                attribution=attribution,
+            ),
+        )
+
+    def scored(self) -> "Life":
+        return self._tell(self.stage, LeadScored(**self._decision()))
+
+    def qualified(self) -> "Life":
+        self.cycle += 1
+        self.attempt = 0
+        return self._tell(Stage.MQL, LeadQualified(**self._decision()))
+
+    def nurtured(self) -> "Life":
+        return self._tell(Stage.NURTURE, LeadNurtured(**self._decision(), reason="threshold"))
+
+    def disqualified(self) -> "Life":
+        return self._tell(Stage.DISQUALIFIED, LeadDisqualified(**self._decision(), reason="rule"))
+
+    def assigned(self, rep: str | None = None, minutes: float = 15) -> "Life":
+        previous, self.rep = self.rep, rep or f"rep-{self.attempt}"
+        again = self.attempt > 0 and self.stage is not Stage.UNROUTED
+        self.attempt += 1
+        self.assignment = new_id()
+        self.assigned_at, self.due_at = self.at, self.at + timedelta(minutes=minutes)
+        data = {
+            **self._turn(),
+            "policy_version": 1,
+            "definition_version": self.version,
+            "assigned_at": self.at,
+            "due_at": self.due_at,
+        }
+        return self._tell(
+            Stage.ASSIGNED,
+            LeadReassigned(**data, previous_rep_id=previous, cause="SLA_BREACHED")
+            if again
+            else LeadAssigned(**data),
+        )
+
+    def unrouted(self) -> "Life":
+        return self._tell(
+            Stage.UNROUTED,
+            LeadUnrouted(
+                lead_id=self.lead_id, cycle=self.cycle, reason="NOBODY", unrouted_at=self.at
+            ),
+        )
+
+    def acknowledged(self) -> "Life":
+        return self._tell(
+            Stage.ACKNOWLEDGED,
+            LeadAcknowledged(
+                **self._turn(), acknowledged_at=self.at, due_at=self.at + timedelta(hours=4)
+            ),
+        )
+
+    def breached(self) -> "Life":
+        return self._tell(
+            self.stage, SlaBreached(**self._turn(), due_at=self.due_at, breached_at=self.at)
+        )
+
+    def accepted(self) -> "Life":
+        return self._tell(Stage.ACCEPTED, LeadAccepted(**self._answer()))
+
+    def rejected(self, reason: RejectReason = RejectReason.OUTSIDE_ICP) -> "Life":
+        return self._tell(
+            Stage.REJECTED,
+            LeadRejected(**self._answer(), reason=reason, reason_class=REASON_CLASS[reason]),
+        )
+
+    def streams(self) -> list[list[Event[Any]]]:
+        """The events by topic: the only order that a reader can count on."""
+        topics: dict[str, list[Event[Any]]] = {}
+        for event in self.events:
+            topics.setdefault(event.data.topic, []).append(event)
+        return list(topics.values())
+
+    def _tell(self, stage: Stage, data: EventData) -> "Life":
+        self.stage = stage
+        self.events.append(event_of(data, self.at))
+        return self.later()
+
+    def _decision(self) -> dict[str, Any]:
+        contributions = [
+            Contribution(criterion_id=name, points=10, because="matched") for name in self.criteria
+        ]
+        unmet = Contribution(criterion_id="unmet", points=0, because="not matched")
+        return {
+            "lead_id": self.lead_id,
+            "definition_version": self.version,
+            "cycle": self.cycle,
+            "score": 10 * len(self.criteria),
+            "threshold": 10,
+            "facts": {},
+            "attribution": Attribution(utm_source=self.source, utm_campaign="autumn"),
+            "contributions": [*contributions, unmet],
+            "captured_at": START,
+            "decided_at": self.at,
+        }
+
+    def _turn(self) -> dict[str, Any]:
+        return {
+            "lead_id": self.lead_id,
+            "assignment_id": self.assignment,
+            "rep_id": self.rep,
+            "attempt": self.attempt,
+            "cycle": self.cycle,
+        }
+
+    def _answer(self) -> dict[str, Any]:
+        return {
+            **self._turn(),
+            "definition_version": self.version,
+            "assigned_at": self.assigned_at,
+            "due_at": self.due_at,
+            "answered_at": self.at,
+        }
+
+
+def random_life(random: Random) -> Life:
+    """A life that the other services could really tell, of up to three cycles."""
+    life = Life(source=random.choice([None, "search", "fair"])).captured()
+    for _ in range(random.randint(0, 3)):
+        if random.random() < 0.3:
+            life.scored()
+        if life.stage is Stage.INQUIRY and random.random() < 0.3:
+            random.choice([life.nurtured, life.disqualified])()
+        if life.stage not in (Stage.INQUIRY, Stage.NURTURE):
+            break
+        _hand_over(life.qualified(), random)
+    return life
+
+
+def _hand_over(life: Life, random: Random) -> None:
+    for _ in range(random.randint(0, 4)):
+        if random.random() < 0.2:
+            life.unrouted()
+            continue
+        life.assigned()
+        if random.random() < 0.5:
+            life.acknowledged()
+        match random.choice(["accept", "procedural", "definitional", "clerical", "breach", "wait"]):
+            case "accept":
+                life.accepted()
+                return
+            case "definitional":
+                life.rejected().nurtured()
+                return
+            case "clerical":
+                life.rejected(RejectReason.SPAM).disqualified()
+                return
+            case "procedural":
+                life.rejected(RejectReason.WRONG_TERRITORY)
+            case "breach":
+                life.later(20).breached()
+            case "wait":
+                return
+
+
+def interleaved(random: Random, streams: Sequence[Sequence[Event[Any]]]) -> list[Event[Any]]:
+    """One of the orders in which a reader may see these streams."""
+    left = [list(stream) for stream in streams]
+    merged: list[Event[Any]] = []
+    while any(left):
+        merged.append(random.choice([stream for stream in left if stream]).pop(0))
+    return merged
+
+
+def answer_life(answer: str, criteria: tuple[str, ...], **values: Any) -> Life:
+    """A lead that a rep has answered."""
+    life = Life(criteria=criteria, **values).captured().qualified().assigned()
+    return life.accepted() if answer == "accepted" else life.rejected(RejectReason(answer))
+
+
+@dataclass
+class Feedback:
+    """A feedback service on a database, without a broker: the consumer is fed by hand."""
+
+    db: Database
+    clock: FixedClock
+    transactions: Transactions[FeedbackUnit]
+    consumer: Consumer[FeedbackUnit]
+    reading: Reading
+    offsets: dict[str, int] = field(default_factory=dict)
+
+    async def read(self, events: Sequence[Event[Any]], batch: int = 500) -> None:
+        """Have the consumer read these events, in batches."""
+        messages = [self._message(event) for event in events]
+        for start in range(0, len(messages), batch):
+            await self.consumer.process(messages[start : start + batch])
+
+    async def weigh(self) -> bool:
+        """What the timer does when there are new answers."""
+        async with self.transactions.begin() as uow:
+            return await weigh_answers(uow, self.clock, self.reading.minimum_per_side)
+
+    async def sent(self, topic: str) -> list[dict[str, Any]]:
+        """The data of everything that waits for the bus on this topic."""
+        async with self.db.read() as conn:
+            pending = await outbox.take(conn, 100_000)
+        return [orjson.loads(row.value or b"null") for row in pending if row.topic == topic]
+
+    async def log(self) -> list[dict[str, Any]]:
+        """All feedback events."""
+        return (await self.reading.events(0, 100_000))[0]
+
+    def _message(self, event: Event[Any]) -> Received:
+        topic = event.data.topic
+        offset = self.offsets.get(topic, 0)
+        self.offsets[topic] = offset + 1
+        return Received(topic, 0, offset, event.data.key(), event.value(), event.headers())
+
+
+@asynccontextmanager
+async def open_feedback(url: str, *, minimum: int = 20) -> AsyncIterator[Feedback]:
+    """A migrated feedback service at a fixed time, a day after ``START``."""
+    db = Database.open(url, "feedback")
+    try:
+        await migrate(db, MIGRATIONS)
+        clock = FixedClock(START + timedelta(days=1))
+        transactions = Transactions(
+            db, "feedback", clock, lambda conn: FeedbackUnit(conn, clock, "feedback")
+        )
+        consumer = Consumer(
+            "feedback",
+            GROUP,
+            [],
+            HANDLERS,
+            transactions,
+            bus=None,
+            clock=clock,  # type: ignore[arg-type]
+        )
+        # What a subscription does when it is given its partitions.
+        await consumer._load([TopicPartition(topic, 0) for topic in topics_read_by("feedback")])
+        reading = Reading(db, clock, stuck_after=Settings().stuck_after(), minimum_per_side=minimum)
+        yield Feedback(db, clock, transactions, consumer, reading)
+    finally:
+        await db.close()
+
+
+def published(
+    version: int = 1, points: Mapping[str, int] | None = None, proposal_id: str | None = None
+) -> Event[Any]:
+    """A definition in force: threshold 100, criteria ``size`` and ``title`` unless told."""
+    criteria = [
+        Criterion(id=name, group="fit", field=name, operator="exists", points=number)
+        for name, number in (points or {"size": 30, "title": 20}).items()
+    ]
+    document = DefinitionDocument(
+        version=version, status="published", threshold=100, criteria=criteria
+    )
+    at = START + timedelta(hours=version)
+    data = DefinitionPublished(definition=document, published_at=at, proposal_id=proposal_id)
+    return event_of(data, at)
+
+
+def answers(
+    having: tuple[int, int], lacking: tuple[int, int], *, version: int = 1, name: str = "size"
+) -> list[Event[Any]]:
+    """Leads with and without a criterion: so many accepted, so many rejected as not fitting."""
+    lives = [
+        answer_life(answer, criteria, version=version)
+        for criteria, counts in (((name,), having), ((), lacking))
+        for answer, count in zip(("accepted", "OUTSIDE_ICP"), counts, strict=True)
+        for _ in range(count)
+    ]
+    return [event for life in lives for event in life.events]
