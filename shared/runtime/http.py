@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.access import visitor
 from shared.contracts.problems import Problem
 from shared.db.engine import is_transient
 from shared.runtime.logs import follow, frames
@@ -51,7 +52,7 @@ def create_app(
     app.add_exception_handler(Exception, _on_error)
     app.add_middleware(Tracing)
     app.include_router(operations_router(name, infra))
-    add_api_reference(app, f"/{name}/docs")
+    add_api_reference(app, f"/{name}/docs", [Depends(visitor)])
     return app
 
 

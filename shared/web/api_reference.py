@@ -4,11 +4,12 @@ Rendered here instead of by a script from elsewhere, so that it is there without
 the pages' security policy and can be read without scripts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.params import Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +17,7 @@ from shared.web.pages import Pages
 
 FRAMEWORK_SHAPES = frozenset({"HTTPValidationError", "ValidationError"})
 """Named in every document, but our errors are problem details."""
+FOR_OPERATORS = ("/health/", "/metrics", "/dead-letters")
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -55,8 +57,11 @@ class Schema:
     members: list[Field] = field(default_factory=list)
 
 
-def add_api_reference(app: FastAPI, path: str) -> None:
-    """Answer ``path`` with the reference of this application's API."""
+def add_api_reference(app: FastAPI, path: str, dependencies: Sequence[Depends] = ()) -> None:
+    """Answer ``path`` with the reference of this application's API.
+
+    ``dependencies`` run before, for example one that finds out who is logged in.
+    """
     pages = Pages()
 
     async def reference(request: Request) -> Response:
@@ -71,17 +76,20 @@ def add_api_reference(app: FastAPI, path: str) -> None:
             document_url=app.openapi_url,
         )
 
-    app.add_api_route(path, reference, include_in_schema=False, methods=["GET"])
+    app.add_api_route(
+        path, reference, include_in_schema=False, methods=["GET"], dependencies=list(dependencies)
+    )
 
 
 def operations(document: Mapping[str, Any]) -> list[Operation]:
-    """Every operation of an OpenAPI 3.1 document, in its order."""
-    return [
+    """Every operation of an OpenAPI 3.1 document, in its order; those for operators last."""
+    found = [
         _operation(path, method, item[method], item.get("parameters", []))
         for path, item in document.get("paths", {}).items()
         for method in METHODS
         if method in item
     ]
+    return sorted(found, key=lambda call: any(word in call.path for word in FOR_OPERATORS))
 
 
 def schemas(document: Mapping[str, Any]) -> list[Schema]:
@@ -137,12 +145,14 @@ def _field(name: str, schema: Mapping[str, Any], required: bool, description: st
 def _operation(
     path: str, method: str, found: Mapping[str, Any], shared: list[Mapping[str, Any]]
 ) -> Operation:
+    description = found.get("description", "")
+    first, _, rest = description.partition("\n\n")
     return Operation(
         anchor=f"{method}-{path.strip('/').replace('/', '-').replace('{', '').replace('}', '')}",
         method=method.upper(),
         path=path,
-        summary=found.get("summary", ""),
-        description=found.get("description", ""),
+        summary=first or found.get("summary", ""),
+        description=rest,
         needs_key=bool(found.get("security")),
         parameters=[
             _field(

@@ -134,7 +134,11 @@ def navigation(links: Links, path: str, principal: Any) -> list[NavItem]:
     ]
     if principal is not None and principal.role == "rep":
         places.pop()
-    return [NavItem(label, href, path.startswith(prefix)) for label, href, prefix in places]
+    in_reference = path.endswith("/docs")
+    return [
+        NavItem(label, href, path.startswith(prefix) and not in_reference)
+        for label, href, prefix in places
+    ]
 
 
 def problem_page(request: Request, problem: Problem) -> HTMLResponse | None:

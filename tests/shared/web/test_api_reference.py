@@ -73,6 +73,7 @@ async def test_every_call_and_shape_is_there_and_every_link_leads_somewhere() ->
 def test_an_operation_says_what_it_takes_and_gives() -> None:
     [call] = operations(an_app().openapi())
     assert (call.method, call.path, call.needs_key) == ("POST", "/things/{owner}", True)
+    assert call.summary == "Make a thing."
     assert [(p.name, p.type, p.required) for p in call.parameters] == [
         ("owner (path)", "string", True),
         ("dry (query)", "boolean", False),

@@ -19,6 +19,8 @@ TEXT = [
     *[(tone, f"{tone}-soft") for tone in ("ok", "warn", "bad", "info")],
     *[("ink", f"{tone}-soft") for tone in ("ok", "warn", "bad", "info")],
     ("accent-strong", "accent-soft"),
+    ("back", "paper"),
+    ("back", "surface"),
     ("on-accent", "accent"),
     ("on-accent", "accent-strong"),
     ("on-bad", "bad"),
