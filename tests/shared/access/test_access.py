@@ -223,7 +223,7 @@ async def test_it_starts_without_its_store_and_lets_people_in_once_it_is_there(
     store.away = False
 
     async def well() -> None:
-        while await access.check() is not None:  # noqa: ASYNC110 - it has no event to wait for
+        while await access.check() is not None:
             await asyncio.sleep(0.01)
 
     await asyncio.wait_for(well(), 10)
