@@ -112,12 +112,12 @@ class KafkaSubscription(ConsumerRebalanceListener):
         """See Subscription.commit."""
         ours = self._consumer.assignment()
         offsets = {self._physical(place): offset for place, offset in positions.items()}
-        offsets = {place: offset for place, offset in offsets.items() if place in ours}
+        offsets = {place: at for place, at in offsets.items() if place in ours and at >= 0}
         try:
             async with asyncio.timeout(_ASK_SECONDS):
                 if offsets:
                     await self._consumer.commit(offsets)
-        except _AWAY as error:
+        except Exception as error:  # whatever it is: a display is not worth a batch
             _log.info("Kafka: group position not noted", extra={"reason": repr(error)})
 
     def assignment(self) -> frozenset[TopicPartition]:

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +48,7 @@ class LocalBus:
         self._waiting: list[tuple[Sequence[Encoded], asyncio.Future[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._flushing = False
+        self._noted: dict[tuple[str, int, int], int] = {}
 
     @property
     def started(self) -> bool:
@@ -78,6 +80,8 @@ class LocalBus:
             if task.get_name() != _FLUSH:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(BusUnavailable):
+            await self._write_noted(file)
         self._file = None
         await _on(self._read_thread, lambda: None)
         await _on(self._write_thread, file.close)
@@ -129,6 +133,7 @@ class LocalBus:
     async def maintain(self) -> int:
         """Prune by age and compact; returns how many messages went. It runs by itself too."""
         file = self._open_file()
+        await self._write_noted(file)
         now = _now_ms()
         dropped = 0
         for topic in list(self._topics.values()):
@@ -151,11 +156,10 @@ class LocalBus:
         file = self._open_file()
         return await _on(self._read_thread, lambda: file.read(wanted, limit))
 
-    async def set_positions(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
-        """See LogFile.set_positions. Raises BusUnavailable."""
-        file = self._open_file()
-        known = {(self._topics[p.topic].id, p.partition): at for p, at in positions.items()}
-        await _on(self._write_thread, lambda: file.set_positions(group, known))
+    def note_position(self, group: str, place: TopicPartition, position: int) -> None:
+        """Remember how far a group is; written before the next pruning. Older ones, after a crash,
+        only make pruning more careful."""
+        self._noted[group, self._topics[place.topic].id, place.partition] = position
 
     def leave(self, member: LocalSubscription) -> None:
         """Take a member out of its group; its partitions go to the others."""
@@ -163,6 +167,11 @@ class LocalBus:
         if member in members:
             members.remove(member)
             self._rebalance(member.group)
+
+    async def _write_noted(self, file: LogFile) -> None:
+        if noted := self._noted:
+            self._noted = {}
+            await _on(self._write_thread, lambda: file.set_positions(noted))
 
     def _rebalance(self, group: str) -> None:
         members = self._groups[group]

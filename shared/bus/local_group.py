@@ -29,8 +29,8 @@ class Log(Protocol):
         """See LogFile.read. Raises BusUnavailable."""
         ...
 
-    async def set_positions(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
-        """See LogFile.set_positions. Raises BusUnavailable."""
+    def note_position(self, group: str, place: TopicPartition, position: int) -> None:
+        """Remember how far a group is: pruning by age stops there."""
         ...
 
     def leave(self, member: "LocalSubscription") -> None:
@@ -83,11 +83,10 @@ class LocalSubscription:
         self._woken.set()
 
     async def commit(self, positions: Mapping[TopicPartition, int]) -> None:
-        """See Subscription.commit. Pruning by age stops at these positions."""
-        try:
-            await self._bus.set_positions(self.group, positions)
-        except BusUnavailable as error:
-            _log.warning("local bus: position not noted", extra={"reason": str(error)})
+        """See Subscription.commit."""
+        for place, position in positions.items():
+            if place in self._cursors and position >= 0:
+                self._bus.note_position(self.group, place, position)
 
     def assignment(self) -> frozenset[TopicPartition]:
         """See Subscription.assignment."""
@@ -98,7 +97,8 @@ class LocalSubscription:
         async with self._reading:
             await self._ask_positions()
         return sum(
-            self._bus.end(place) - (cursor.position or 0) for place, cursor in self._cursors.items()
+            max(0, self._bus.end(place) - (cursor.position or 0))
+            for place, cursor in self._cursors.items()
         )
 
     async def close(self) -> None:

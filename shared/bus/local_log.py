@@ -172,13 +172,13 @@ class LogFile:
             )
         return found
 
-    def set_positions(self, group: str, positions: Mapping[tuple[int, int], int]) -> None:
-        """Note how far a group is. It is what pruning respects."""
+    def set_positions(self, positions: Mapping[tuple[str, int, int], int]) -> None:
+        """Note how far groups are, by group, topic id and partition. Pruning respects it."""
         with _transaction(self._writer):
             self._writer.executemany(
                 "INSERT INTO group_positions VALUES (?, ?, ?, ?) ON CONFLICT"
                 " (group_name, topic_id, partition) DO UPDATE SET position = excluded.position",
-                [(group, *place, position) for place, position in positions.items()],
+                [(*place, position) for place, position in positions.items()],
             )
 
     def add_group(self, group: str, topics: Sequence[StoredTopic]) -> None:

@@ -220,6 +220,17 @@ async def lag_counts_what_was_not_polled(lab: Lab) -> None:
         assert await reader.subscription.lag() == 0
 
 
+async def commits_never_raise(lab: Lab) -> None:
+    database = Database()
+    async with lab.reader(database) as reader:
+        await until_shared(reader)
+        for topic, partition, offset in ((TOPIC, 0, -1), (TOPIC, 99, 5), ("no.such", 0, 5)):
+            await reader.subscription.commit({TopicPartition(topic, partition): offset})
+        await lab.bus.publish(messages(10))
+        await until(lambda: len(database.applied) == 10, reader)
+    await reader.subscription.commit(database.positions)
+
+
 async def a_waiting_poll_wakes_up(lab: Lab) -> None:
     database = Database()
     async with lab.reader(database) as reader:
@@ -291,6 +302,7 @@ CONTRACT = (
     topics_are_created_once,
     a_big_batch_arrives_whole,
     lag_counts_what_was_not_polled,
+    commits_never_raise,
     a_waiting_poll_wakes_up,
     one_member_reads_several_topics,
     a_position_beyond_the_log_means_its_start,
