@@ -13,7 +13,7 @@ from shared.contracts.events import EventData
 from shared.db import dead_letters, inbox
 from shared.db.engine import is_transient
 from shared.runtime.clock import Clock
-from shared.runtime.logs import follow
+from shared.runtime.logs import follow, frames
 from shared.runtime.parts import Loop
 from shared.runtime.unit_of_work import Transactions, U
 
@@ -106,6 +106,7 @@ class Consumer(Loop, Generic[U]):
                 self.name,
                 len(reads),
                 type(error).__name__,
+                extra={"frames": frames(error)},
             )
             for read in reads:
                 await self._apply_alone(read)

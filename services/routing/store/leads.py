@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, select, update
+from sqlalchemy import and_, bindparam, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.routing.domain.assignment import WAITING, Assignment, Attempt, State
@@ -24,6 +24,9 @@ from shared.contracts.events import ContactUpdated
 from shared.contracts.vocabulary import RejectReason
 from shared.db.engine import insert
 from shared.runtime.clock import new_id
+
+_WAITS = or_(*(assignments.c.state == state.value for state in sorted(WAITING)))
+"""Not ``IN``: a list of values can't be expanded in a statement that runs for many rows."""
 
 
 class SqlLeads:
@@ -151,7 +154,7 @@ class SqlLeads:
                     closed_at=bindparam("at"),
                     closed_because=bindparam("why"),
                     state=case(
-                        (assignments.c.state.in_([s.value for s in WAITING]), State.EXPIRED.value),
+                        (_WAITS, State.EXPIRED.value),
                         else_=assignments.c.state,
                     ),
                     updated_at=now,
