@@ -55,14 +55,13 @@ class Client:
     async def all(self, path: str) -> list[dict[str, Any]]:
         """Every item of a list, page by page."""
         items: list[dict[str, Any]] = []
-        cursor: str | None = None
+        params: dict[str, Any] = {"limit": 500}
         while True:
-            params = {"cursor": cursor} if cursor else {}
             page = await self.call("GET", path, params=params)
             items += page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
+            if page["next_cursor"] is None:
                 return items
+            params["cursor"] = page["next_cursor"]
 
 
 @asynccontextmanager

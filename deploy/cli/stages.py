@@ -1,6 +1,8 @@
 """``leadloop stages``: every captured lead in exactly one stage, and what is stuck."""
 
 import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -8,29 +10,68 @@ import typer
 from deploy.cli.client import Client
 from deploy.cli.dead_letters import ask
 
+UNDER_WAY = timedelta(minutes=1)
+"""A lead may need this long from capture to its first stage in feedback, after an outage more."""
+SHOWN = 20
+
 
 def stages(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Compare what capture took in with the stage feedback knows of each lead.
+    """Compare the leads that capture took in with the stage feedback knows of each.
 
-    Exit status 1 if a captured lead has no stage after a minute, or more than one, or is stuck.
+    Exit status 1 if a lead has no stage a minute after its capture, if there is a stage without a
+    lead, or if a lead is stuck.
     """
     report = ask(_report)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        for line in _lines(report):
-            typer.echo(line)
+        _show(report)
     if not report["ok"]:
         raise typer.Exit(1)
 
 
 async def _report(client: Client) -> dict[str, Any]:
-    known = await client.call("GET", "/feedback/v1/stages")
-    captured = await client.call("GET", "/capture/v1/leads/count")
-    return {"captured": captured["leads"], **known}
+    # Stages first: whatever is in them was captured before.
+    summary = await client.call("GET", "/feedback/v1/stages")
+    staged = {lead["lead_id"]: lead["stage"] for lead in await client.all("/feedback/v1/leads")}
+    captured = {
+        lead["lead_id"]: datetime.fromisoformat(lead["captured_at"])
+        for lead in await client.all("/capture/v1/leads")
+    }
+    without = [lead_id for lead_id in captured if lead_id not in staged]
+    recent = datetime.now(UTC) - UNDER_WAY
+    missing = [lead_id for lead_id in without if captured[lead_id] < recent]
+    unknown = [lead_id for lead_id in staged if lead_id not in captured]
+    return {
+        "ok": not (missing or unknown or summary["stuck_count"]),
+        "captured": len(captured),
+        "stages": dict(Counter(staged.values())),
+        "under_way": len(without) - len(missing),
+        "missing": missing,
+        "unknown": unknown,
+        "stuck_count": summary["stuck_count"],
+        "stuck": summary["stuck"],
+    }
 
 
-def _lines(report: dict[str, Any]) -> list[str]:
-    return [json.dumps(report)]
+def _show(report: dict[str, Any]) -> None:
+    typer.echo(f"{report['captured']:8} captured")
+    for stage, leads in report["stages"].items():
+        typer.echo(f"{leads:8} {stage}")
+    if report["under_way"]:
+        typer.echo(f"{report['under_way']:8} under way, captured less than a minute ago")
+    for name, says in (
+        ("missing", "captured, but in no stage: is a consumer stopped? See health/ready"),
+        ("unknown", "in a stage, but not known to capture"),
+    ):
+        if report[name]:
+            typer.echo(f"{len(report[name]):8} {says}")
+            for lead_id in report[name][:SHOWN]:
+                typer.echo(f"         {lead_id}")
+    if report["stuck_count"]:
+        typer.echo(f"{report['stuck_count']:8} stuck, the oldest first")
+        for lead in report["stuck"][:SHOWN]:
+            typer.echo(f"         {lead['lead_id']}  {lead['stage']} since {lead['since']}")
+    typer.echo("each captured lead is in exactly one stage" if report["ok"] else "NOT IN ORDER")

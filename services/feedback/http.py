@@ -93,6 +93,12 @@ def _figures(api: APIRouter, reading: Reading) -> None:
         """How many leads are in each stage, and which have been there too long."""
         return await reading.stages()
 
+    @api.get("/leads", tags=["figures"])
+    async def get_leads(_: Reader, cursor: str | None = None, limit: Limit = 100) -> dict[str, Any]:
+        """Every lead with its stage, by lead_id."""
+        items = await reading.leads_after(decode_cursor(cursor) if cursor else "", limit)
+        return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
+
     @api.get("/leads/{lead_id}", tags=["figures"])
     async def get_lead(_: Reader, lead_id: str) -> dict[str, Any]:
         """One lead's stage and its way there."""

@@ -48,32 +48,53 @@ class Reading:
 
     async def stages(self) -> dict[str, Any]:
         """How many leads are in each stage, each in exactly one, and which are stuck there."""
+        stage, since = lead_stages.c.stage, lead_stages.c.since
         by_stage = select(
-            lead_stages.c.stage, func.count().label("leads"), func.count(lead_stages.c.captured_at)
-        ).group_by(lead_stages.c.stage)
+            stage, func.count().label("leads"), func.count(lead_stages.c.captured_at)
+        ).group_by(stage)
         late = stuck_since(self._stuck_after, self._clock.now())
-        oldest = (
-            select(lead_stages.c.lead_id, lead_stages.c.stage, lead_stages.c.since)
+        late_by_stage = (
+            select(stage, func.count().label("leads"), func.min(since).label("since"))
             .where(late)
-            .order_by(lead_stages.c.since, lead_stages.c.lead_id)
+            .group_by(stage)
+            .order_by(func.min(since), stage)
+        )
+        oldest = (
+            select(lead_stages.c.lead_id, stage, since)
+            .where(late)
+            .order_by(since, lead_stages.c.lead_id)
             .limit(STUCK_SHOWN)
         )
         async with self._db.read() as conn:
             counts = (await conn.execute(by_stage)).all()
+            groups = (await conn.execute(late_by_stage)).all()
             stuck = (await conn.execute(oldest)).all()
-            number = len(stuck)
-            if number == STUCK_SHOWN:
-                number = (await conn.execute(select(func.count()).where(late))).scalar_one()
         found = {row.stage: row.leads for row in counts}
         return {
             "captured": sum(row[2] for row in counts),
             "stages": {stage.value: found.get(stage.value, 0) for stage in Stage},
-            "stuck_count": number,
+            "stuck_count": sum(row.leads for row in groups),
+            "stuck_by_stage": [
+                {"stage": row.stage, "leads": row.leads, "since": _time(row.since)}
+                for row in groups
+            ],
             "stuck": [
                 {"lead_id": row.lead_id, "stage": row.stage, "since": _time(row.since)}
                 for row in stuck
             ],
         }
+
+    async def leads_after(self, lead_id: str, limit: int) -> list[dict[str, Any]]:
+        """Leads and their stages, in the order of their ids: one row a lead."""
+        query = (
+            select(lead_stages.c.lead_id, lead_stages.c.stage, lead_stages.c.since)
+            .where(lead_stages.c.lead_id > lead_id)
+            .order_by(lead_stages.c.lead_id)
+            .limit(limit)
+        )
+        async with self._db.read() as conn:
+            rows = (await conn.execute(query)).all()
+        return [{"lead_id": r.lead_id, "stage": r.stage, "since": _time(r.since)} for r in rows]
 
     async def history(self, lead_id: str) -> dict[str, Any] | None:
         """One lead: where it is and how it came there; None when it is unknown."""
