@@ -64,7 +64,10 @@ class MissingTopics(Exception):
 
 Positions = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 """Asked on assignment: the next offset to read of each partition; one left out starts at the
-beginning of the log."""
+beginning of the log. So does one whose offset is outside the log (it was pruned past it, or is not
+the log it was): reading goes on at the earliest message there is, with a warning and a count, and
+offsets may be *lower* than the one named. Nothing may be dropped for that: readers know repeats by
+event id."""
 
 
 class Subscription(Protocol):

@@ -73,13 +73,16 @@ class Consumer(Loop, Generic[U]):
         try:
             messages = await self._subscription.poll(self._max_batch, timeout=0.5)
             self.healthy()
-            new = [m for m in messages if m.offset >= self._positions.get(m.place, -1)]
-            if new:
-                await self.process(new)
+            if messages:
+                # Not only those past our position: a log that began anew has lower offsets.
+                await self.process(messages)
                 LAG.labels(self.group).set(await self._subscription.lag())
         except inbox.LostPosition:
             log.info("%s: lost a partition, reading positions again", self.name)
-            await self._subscription.seek(await self._load(list(self._subscription.assignment())))
+            places = list(self._subscription.assignment())
+            known = await self._load(places)
+            # All of them: the whole batch was rolled back, also what came of a log's beginning.
+            await self._subscription.seek({place: known.get(place, 0) for place in places})
         except Exception:
             # The batch is rolled back: leave the group and come back at the stored positions.
             await self.close()
