@@ -117,7 +117,7 @@ STARTER: Final = DefinitionBody(
         Grade(grade="A", min_score=75),
         Grade(grade="B", min_score=50),
         Grade(grade="C", min_score=25),
-        Grade(grade="D", min_score=-1000),
+        Grade(grade="D", min_score=0),
     ],
     cool_off_days=30,
 )

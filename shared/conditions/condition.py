@@ -40,7 +40,7 @@ class Condition:
     """A compiled condition. ``operator`` is the name proper, whatever alias was written, and
     ``value`` is what it compares with, in the type it compares as."""
 
-    __slots__ = ("_test", "field", "operator", "value")
+    __slots__ = ("_each", "_test", "field", "operator", "value")
 
     def __init__(
         self, field: str, operator: Operator, value: Operand, test: matching.Test | None
@@ -49,6 +49,11 @@ class Condition:
         self.operator: Final = operator
         self.value: Final = value
         self._test: Final = test
+        self._each: Final = [
+            (show(text), matching.compile_test(operator, (text,)))
+            for text in (value if isinstance(value, tuple) else ())
+            if OPERATORS[operator].takes is Takes.TEXTS
+        ]
 
     def matches(self, context: Mapping[str, FactValue]) -> bool:
         """Whether the field's value in ``context`` fits. Never raises."""
@@ -92,12 +97,11 @@ class Condition:
         value = self.value
         if self.operator is Operator.BETWEEN and isinstance(value, Sequence):
             return f"{show(value[0])} and {show(value[1])}"
-        if OPERATORS[self.operator].takes is Takes.TEXTS and not isinstance(value, str):
-            if fact is not None and isinstance(value, Sequence):
-                for text in value:
-                    if matching.compile_test(self.operator, (text,))(fact):
-                        return show(text)
-            return show(value).replace(", ", " or ")
+        if self._each:
+            for shown, fits in self._each:
+                if fact is not None and fits(fact):
+                    return shown
+            return show(value).replace('", "', '" or "')
         return show(value)
 
     def __repr__(self) -> str:

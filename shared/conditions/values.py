@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 Scalar = str | int | float | bool
 FactValue = Scalar | None | Sequence[str]
@@ -18,8 +19,12 @@ _SHOWN = 80
 _LISTED = 6
 
 
+@lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Text as it is compared: one Unicode form, no case, single blanks, none outside."""
+    """Text as it is compared: one Unicode form, no case, single blanks, none outside.
+
+    Cached, because each criterion looks at the same few facts.
+    """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
         return " ".join(unicodedata.normalize("NFKC", text.casefold()).split())

@@ -1,7 +1,6 @@
 """Between rows and the domain's dataclasses."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +62,15 @@ def decision_row(decision_id: str, decision: Decision) -> dict[str, Any]:
         "score": decision.score,
         "threshold": decision.threshold,
         "grade": decision.grade,
-        "contributions": [asdict(one) for one in decision.contributions],
+        "contributions": [
+            {
+                "criterion_id": one.criterion_id,
+                "points": one.points,
+                "because": one.because,
+                "full": one.full,
+            }
+            for one in decision.contributions
+        ],
         "facts": dict(decision.facts),
         "attribution": dict(decision.attribution),
         "activities": _activities_out(decision.activities),

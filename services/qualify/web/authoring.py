@@ -1,0 +1,155 @@
+"""The pages on which marketers write a new version and publish it. They work without scripts."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse
+from starlette.responses import Response
+
+from services.qualify import handlers
+from services.qualify.domain.definition import KNOWN_FIELDS
+from services.qualify.domain.versions import differences
+from services.qualify.ports import Version
+from services.qualify.store import QualifyWork, find_version
+from services.qualify.web.draft import Draft
+from shared.access import Principal, Role, check_csrf, page_principal
+from shared.conditions import OPERATORS
+from shared.contracts.problems import Problem
+from shared.db.engine import Database
+from shared.runtime.unit_of_work import Transactions
+from shared.web.pages import Pages
+
+Author = Annotated[Principal, Depends(page_principal(Role.MARKETER, Role.ADMIN))]
+FIELD_HINTS = (
+    *KNOWN_FIELDS,
+    "activity.form_submitted",
+    "activity.page_viewed",
+    "activity.email_clicked",
+    "activity.webinar_attended",
+    "activity.any",
+    "activity.any.days_ago",
+)
+
+
+def add_authoring(router: APIRouter, transactions: Transactions[QualifyWork], pages: Pages) -> None:
+    """The editor and the publish page."""
+    _add_editor(router, transactions, pages)
+    _add_publish(router, transactions, pages)
+
+
+def _add_editor(router: APIRouter, transactions: Transactions[QualifyWork], pages: Pages) -> None:
+    @router.get("/definitions/new")
+    async def edit(request: Request, _: Author, copy: int | None = None) -> Response:
+        """A copy of a version, by default of the one that scores, to be changed."""
+        base = await _version(transactions.db, copy)
+        return _editor(pages, request, Draft.of_document(base.document), base.version)
+
+    @router.post("/definitions/new", dependencies=[Depends(check_csrf)])
+    async def save(request: Request, _: Author) -> Response:
+        """Add or remove a row, or write the version."""
+        form = dict(await request.form())
+        base = _number(form.get("base"))
+        draft = Draft.of_form(form)
+        action, _sep, rest = str(form.get("do", "save")).partition(":")
+        part, _sep, number = rest.partition(":")
+        if action == "add":
+            draft.add(part)
+            return _editor(pages, request, draft, base, f"{part}-{len(draft.rows.get(part, []))}")
+        if action == "remove":
+            draft.remove(part, _number(number))
+            return _editor(pages, request, draft, base)
+        body = draft.check()
+        if body is None:
+            return _editor(pages, request, draft, base, status_code=422)
+        async with transactions.begin() as uow:
+            made = await handlers.create_definition(uow, body, transactions.clock.now())
+        return _to_version(made.version, "created")
+
+
+def _add_publish(router: APIRouter, transactions: Transactions[QualifyWork], pages: Pages) -> None:
+    @router.get("/definitions/{version}/publish")
+    async def confirm(request: Request, _: Author, version: int) -> Response:
+        """What publishing would change, before it does."""
+        return await _confirm(transactions.db, pages, request, version)
+
+    @router.post("/definitions/{version}/publish", dependencies=[Depends(check_csrf)])
+    async def publish(request: Request, _: Author, version: int) -> Response:
+        """Publish, unless another version was published since the page was read."""
+        seen = _number((await request.form()).get("instead_of"))
+        async with transactions.begin() as uow:
+            await uow.definitions.lock()
+            current = await uow.definitions.published_version()
+            stale = current is not None and current.version not in (seen, version)
+            if not stale:
+                await handlers.publish_definition(uow, version, transactions.clock.now())
+        if stale:
+            return await _confirm(transactions.db, pages, request, version, stale=True)
+        return _to_version(version, "published")
+
+
+def _editor(
+    pages: Pages,
+    request: Request,
+    draft: Draft,
+    base: int,
+    added: str | None = None,
+    status_code: int = 200,
+) -> Response:
+    return pages.render(
+        request,
+        "qualify/editor.html",
+        status_code=status_code,
+        draft=draft,
+        base=base,
+        added=added,
+        operators=[(operator.value, info.label) for operator, info in OPERATORS.items()],
+        field_hints=FIELD_HINTS,
+        errors=[(name, _place(name) + words) for name, words in draft.errors.items()],
+    )
+
+
+async def _confirm(
+    db: Database, pages: Pages, request: Request, version: int, *, stale: bool = False
+) -> Response:
+    found = await _version(db, version)
+    async with db.read() as conn:
+        published = await find_version(conn, None)
+    changes: list[Any] = differences(published.document, found.document) if published else []
+    return pages.render(
+        request,
+        "qualify/publish.html",
+        status_code=409 if stale else 200,
+        version=found,
+        published=published,
+        changes=changes,
+        stale=stale,
+    )
+
+
+async def _version(db: Database, version: int | None) -> Version:
+    async with db.read() as conn:
+        found = None
+        if version is None or 0 < version < 2**31:
+            found = await find_version(conn, version)
+    if found is None:
+        raise Problem(404, "No such definition", "There is no such version.")
+    return found
+
+
+def _to_version(version: int, notice: str) -> Response:
+    to = f"/qualify/definitions/{version}?notice={notice}"
+    return RedirectResponse(to, status_code=303)
+
+
+def _place(name: str) -> str:
+    """``criteria-2-points`` as people count: ``Criterion 3, points: ``."""
+    part, _, rest = name.partition("-")
+    number, _, column = rest.partition("-")
+    if not number.isdecimal():
+        return f"{name.replace('_', ' ').capitalize()}: "
+    title = {"criteria": "Criterion", "disqualifiers": "Disqualifier", "grades": "Grade"}[part]
+    return f"{title} {int(number) + 1}, {column.replace('_', ' ')}: "
+
+
+def _number(value: Any) -> int:
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else 0
