@@ -145,9 +145,10 @@ class Evidence:
         ]
 
 
-def percent(share: float) -> int:
-    """A share in whole percent, halves away from zero."""
-    return int(abs(share) * 100 + 0.5) * (1 if share >= 0 else -1)
+def percent(share: float) -> str:
+    """A share in whole percent, halves away from zero, with a real minus sign."""
+    whole = int(abs(share) * 100 + 0.5)
+    return f"\N{MINUS SIGN}{whole}" if share < 0 and whole else str(whole)
 
 
 def weigh(definition: Definition, tally: Tally, minimum: int) -> Evidence:

@@ -13,6 +13,23 @@ STAGES: Final = {
     "WON": "Won",
 }
 
+NOW: Final = {
+    "INQUIRY": "Inquiry",
+    "NURTURE": "Nurtured",
+    "DISQUALIFIED": "Disqualified",
+    "MQL": "MQL",
+    "UNROUTED": "Waiting for a rep",
+    "ASSIGNED": "Given to a rep",
+    "ACKNOWLEDGED": "Seen by the rep",
+    "ACCEPTED": "Accepted by sales",
+    "REJECTED": "Rejected by the rep",
+    "SQL": "SQL",
+    "OPPORTUNITY": "Opportunity",
+    "WON": "Won",
+    "LOST": "Lost",
+    "RECYCLED": "Recycled",
+}
+
 REASONS: Final = {
     "WRONG_TERRITORY": "Wrong territory",
     "WRONG_PRODUCT": "Wrong product",
@@ -22,7 +39,7 @@ REASONS: Final = {
     "INCOMPLETE": "Incomplete",
     "DUPLICATE": "Duplicate",
     "SPAM": "Spam",
-    "OUTSIDE_ICP": "Outside the ideal customer profile",
+    "OUTSIDE_ICP": "Outside our profile",
     "BELOW_ACTIVITY": "Too little activity",
     "NOT_A_BUYER": "Not a buyer",
 }
@@ -80,8 +97,13 @@ def feedback_view(
         "by_source": _acceptance(acceptance["by_source"], "source")[:12],
         "reasons": [_class(row) for row in metrics["reasons"]["by_class"]],
         "cohorts": metrics["cohorts"],
-        "stages": {name: count for name, count in stages["stages"].items() if count},
-        "stuck": [{**row, "since": _moment(row["since"])} for row in stages["stuck"][:10]],
+        "stages": [
+            {"label": NOW[name], "value": count}
+            for name, count in stages["stages"].items()
+            if count
+        ],
+        "stuck": [_stuck(row) for row in stages["stuck"][:10]],
+        "stuck_by_stage": [_stuck(row) for row in stages["stuck_by_stage"]],
         "stuck_count": stages["stuck_count"],
         "captured": stages["captured"],
         "open": [_proposal(p) for p in proposals if p["status"] in ("open", "approved")],
@@ -100,6 +122,10 @@ def _acceptance(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
         return str(value) if value is not None else "No source given"
 
     return [{**row, "label": name(row[by])} for row in rows]
+
+
+def _stuck(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "stage": NOW[row["stage"]], "since": _moment(row["since"])}
 
 
 def _class(row: dict[str, Any]) -> dict[str, Any]:
