@@ -103,14 +103,14 @@ async def _inbox_context(
         if admin and chosen is None and everybody:
             chosen = everybody[0].rep_id
         waiting, working, now = await reads.cards(conn, chosen or "")
-    rep = next((rep for rep in everybody if rep.rep_id == chosen), None)
+    names = {rep.rep_id: rep.name for rep in everybody}
     return {
         "admin": admin,
         "reps": everybody,
         "rep_id": chosen or "",
-        "rep_name": rep.name if rep else chosen or "",
-        "waiting": [view(card, now) for card in waiting],
-        "working": [view(card, now) for card in working],
+        "rep_name": names.get(chosen or "", chosen or ""),
+        "waiting": [view(card, now, names) for card in waiting],
+        "working": [view(card, now, names) for card in working],
         "reasons": REASON_OPTIONS,
     }
 

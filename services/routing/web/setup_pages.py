@@ -21,6 +21,7 @@ from shared.runtime.clock import new_id
 from shared.runtime.unit_of_work import Transactions
 from shared.web.pages import Pages
 
+MINUTES = ("sla_minutes", "accept_minutes")
 Admin = Annotated[Principal, Depends(page_principal(Role.ADMIN))]
 
 
@@ -37,7 +38,7 @@ def add_setup_pages(
         rules = orjson.dumps(policy["rules"], option=orjson.OPT_INDENT_2).decode()
         context: dict[str, Any] = {
             "loads": loads,
-            "policy": policy,
+            "policy": {**policy, **{name: f"{policy[name]:g}" for name in MINUTES}},
             "rules": rules,
             "unrouted": unrouted,
             "errors": [],

@@ -1,5 +1,6 @@
 """What the inbox shows of a lead, worked out from what is stored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,8 +57,8 @@ class LeadView:
         return f"{crc32(repr((*shown, self.website, self.message)).encode()):08x}"
 
 
-def view(card: Card, now: datetime) -> LeadView:
-    """A card as the page shows it at this moment."""
+def view(card: Card, now: datetime, names: Mapping[str, str]) -> LeadView:
+    """A card as the page shows it at this moment; ``names`` are the reps' by id."""
     a, lead, person = card.assignment, card.lead, card.contact
     left = (a.due_at - now).total_seconds()
     total = (a.due_at - (a.acknowledged_at or a.assigned_at)).total_seconds()
@@ -82,7 +83,10 @@ def view(card: Card, now: datetime) -> LeadView:
         ],
         definition_version=a.definition_version,
         why_me=card.decision.reason if card.decision else "",
-        candidates=card.decision.candidates if card.decision else [],
+        candidates=[
+            {**c, "name": names.get(c["rep_id"], c["rep_id"])}
+            for c in (card.decision.candidates if card.decision else [])
+        ],
         assigned_at=a.assigned_at,
         due_at=a.due_at,
         answered_at=a.answered_at,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,7 @@ def overlaps(rows: Sequence[Any]) -> list[tuple[Any, Any]]:
         by_lead.setdefault(row.lead_id, []).append(row)
     for attempts in by_lead.values():
         attempts.sort(key=lambda row: (row.cycle, row.attempt))
-        for before, after in zip(attempts, attempts[1:], strict=False):
+        for before, after in pairwise(attempts):
             if before.closed_at is None or before.closed_at > after.assigned_at:
                 found.append((before, after))
     return found

@@ -68,7 +68,7 @@ async def test_the_attempt_fences(desk: Desk) -> None:
 
 
 async def test_after_a_breach_the_late_rep_is_told_so(desk: Desk) -> None:
-    rep, assignment_id, lead_id = await one_lead(desk)
+    rep, assignment_id, _ = await one_lead(desk)
     await desk.add_reps(("ben", 1, 9))
     await desk.run_out()
     await desk.expire()

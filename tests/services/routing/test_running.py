@@ -111,9 +111,10 @@ async def test_the_stream_shows_changes_of_this_and_of_another_process(
     _, key = await desk.access.create_key(Role.REP, "ana")
     headers = {"Authorization": f"Bearer {key}"}
     url = f"{base}/routing/v1/stream"
-    async with httpx.AsyncClient(timeout=20) as http, http.stream(
-        "GET", url, headers=headers
-    ) as response:
+    async with (
+        httpx.AsyncClient(timeout=20) as http,
+        http.stream("GET", url, headers=headers) as response,
+    ):
         assert response.headers["content-type"].startswith("text/event-stream")
         stream = Stream(response)
         assert (await stream.next())[0] == "ready"
@@ -147,9 +148,10 @@ async def test_a_stream_ends_when_its_key_is_revoked(
     monkeypatch.setattr("services.routing.http.stream.CHECK_SECONDS", 0.1)
     key_id, key = await desk.access.create_key(Role.REP, "ana")
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(timeout=20) as http, http.stream(
-        "GET", f"{base}/routing/v1/stream", headers=headers
-    ) as response:
+    async with (
+        httpx.AsyncClient(timeout=20) as http,
+        http.stream("GET", f"{base}/routing/v1/stream", headers=headers) as response,
+    ):
         lines = response.aiter_lines()
         assert "ready" in await anext(lines)
         await desk.access.revoke_key(key_id)
