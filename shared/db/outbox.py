@@ -16,10 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.envelope import Event
 from shared.contracts.events import EventData
+from shared.db.bulk import BulkInsert, stamp
 from shared.db.engine import database_now, insert
 from shared.db.tables import outbox, relay_lease
 
 RELAY = "relay"
+_INSERT = BulkInsert(outbox, ("event_id", "topic", "key", "headers", "value", "created_at"))
 
 
 class Pending(NamedTuple):
@@ -37,7 +39,8 @@ async def add(
 ) -> None:
     """Write events behind the effects of the same transaction, in order."""
     if events:
-        await conn.execute(outbox.insert(), [_row(service, event, now) for event in events])
+        created_at = stamp(conn, now)
+        await _INSERT.run(conn, [_row(service, event, created_at) for event in events])
 
 
 async def take(conn: AsyncConnection, limit: int) -> list[Pending]:
@@ -86,12 +89,12 @@ async def release(conn: AsyncConnection, owner: str) -> None:
     await conn.execute(delete(relay_lease).where(relay_lease.c.owner == owner))
 
 
-def _row(service: str, event: Event[EventData], now: datetime) -> dict[str, Any]:
-    return {
-        "event_id": event.id,
-        "topic": event.data.topic.replace("{service}", service),
-        "key": event.data.key(),
-        "headers": orjson.dumps(event.headers()).decode(),
-        "value": event.value(),
-        "created_at": now,
-    }
+def _row(service: str, event: Event[EventData], created_at: Any) -> tuple[Any, ...]:
+    return (
+        event.id,
+        event.data.topic.replace("{service}", service),
+        event.data.key(),
+        orjson.dumps(event.headers()).decode(),
+        event.value(),
+        created_at,
+    )

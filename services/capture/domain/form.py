@@ -29,6 +29,11 @@ class Question:
         return "f-" + self.name.replace(".", "-").replace(" ", "-")
 
     @property
+    def choices(self) -> list[tuple[str, str]]:
+        """Value and text of each option."""
+        return [(option, option) for option in self.options]
+
+    @property
     def pointer(self) -> str:
         """The JSON pointer of its value in the lead."""
         return "/" + self.name.replace("fields.", "fields/", 1)

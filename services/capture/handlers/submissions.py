@@ -67,7 +67,7 @@ def _take(posted: Posted, uow: CaptureWork, now: datetime) -> Answer | Exception
             at=now,
         )
     if received.contact_changed:
-        uow.emit(ContactUpdated(lead_id=lead.lead_id, **lead.contact), at=now)
+        uow.emit(ContactUpdated(lead_id=lead.lead_id, **{"fields": {}, **lead.contact}), at=now)
     return uow.keep(posted, submission_id, received, now)
 
 

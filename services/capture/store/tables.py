@@ -11,6 +11,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from shared.db.engine import Json, UtcDateTime
@@ -44,9 +45,16 @@ submissions = Table(
     Column("contact", Json, nullable=False),
     Column("facts", Json, nullable=False),
     Column("attribution", Json, nullable=False),
-    Column("idempotency_key", String(400), unique=True),
+    Column("idempotency_key", String(400)),
     Column("digest", LargeBinary),
-    Index("submissions_by_lead", "lead_id", "submission_id"),
+    Index("submissions_by_lead", "lead_id"),
+    Index(
+        "submissions_by_key",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("idempotency_key IS NOT NULL"),
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
 )
 """Every accepted submission as it came, and the answer its idempotency key stands for."""
 

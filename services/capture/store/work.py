@@ -5,6 +5,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+import orjson
 from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +13,7 @@ from services.capture.domain.lead import Lead, Received
 from services.capture.ports import Activity, Answer, Answered, Posted
 from services.capture.store.catalogue import Catalogue
 from services.capture.store.tables import activities, leads, seen_fields, submissions
+from shared.db.bulk import BulkInsert, stamp
 from shared.db.engine import insert
 from shared.runtime.clock import Clock
 from shared.runtime.unit_of_work import UnitOfWork
@@ -27,6 +29,35 @@ _UPDATE = (
         touches=bindparam("touches"),
         updated_at=bindparam("updated_at"),
     )
+)
+
+_INSERT_LEADS = BulkInsert(
+    leads,
+    (
+        "lead_id",
+        "identity",
+        "contact",
+        "facts",
+        "attribution",
+        "consent",
+        "touches",
+        "captured_at",
+        "updated_at",
+    ),
+)
+_INSERT_SUBMISSIONS = BulkInsert(
+    submissions,
+    (
+        "submission_id",
+        "lead_id",
+        "status",
+        "received_at",
+        "contact",
+        "facts",
+        "attribution",
+        "idempotency_key",
+        "digest",
+    ),
 )
 
 
@@ -45,7 +76,8 @@ class CaptureUnitOfWork(UnitOfWork):
         self._answered: dict[str, Answered] = {}
         self._new: dict[str, Lead] = {}
         self._changed: dict[str, Lead] = {}
-        self._submissions: list[dict[str, Any]] = []
+        self._submissions: list[tuple[Any, ...]] = []
+        self._stamps: dict[datetime, Any] = {}
         self._activities: list[dict[str, Any]] = []
         self._undeclared: dict[str, datetime] = {}
 
@@ -77,17 +109,17 @@ class CaptureUnitOfWork(UnitOfWork):
         answer = Answer(lead.lead_id, submission_id, received.status)
         submission = posted.submission
         self._submissions.append(
-            {
-                "submission_id": submission_id,
-                "lead_id": lead.lead_id,
-                "status": received.status,
-                "received_at": at,
-                "contact": submission.contact,
-                "facts": submission.facts,
-                "attribution": submission.attribution,
-                "idempotency_key": posted.idempotency_key,
-                "digest": posted.digest,
-            }
+            (
+                submission_id,
+                lead.lead_id,
+                received.status,
+                self._stamp(at),
+                _json(submission.contact),
+                _json(submission.facts),
+                _json(submission.attribution),
+                posted.idempotency_key,
+                posted.digest,
+            )
         )
         if posted.idempotency_key is not None:
             self._answered[posted.idempotency_key] = Answered(answer, posted.digest or b"")
@@ -127,13 +159,10 @@ class CaptureUnitOfWork(UnitOfWork):
 
     async def save(self) -> None:
         """Write it all, a statement for each table."""
-        if self._new:
-            await self.conn.execute(leads.insert(), [_row(lead) for lead in self._new.values()])
+        await _INSERT_LEADS.run(self.conn, [self._row(lead) for lead in self._new.values()])
         if self._changed:
-            rows = [{"of": lead.lead_id, **_row(lead)} for lead in self._changed.values()]
-            await self.conn.execute(_UPDATE, [_only_changed(row) for row in rows])
-        if self._submissions:
-            await self.conn.execute(submissions.insert(), self._submissions)
+            await self.conn.execute(_UPDATE, [_changes(lead) for lead in self._changed.values()])
+        await _INSERT_SUBMISSIONS.run(self.conn, self._submissions)
         if self._activities:
             await self.conn.execute(activities.insert(), self._activities)
         if self._undeclared:
@@ -145,6 +174,25 @@ class CaptureUnitOfWork(UnitOfWork):
         ]
         await self.conn.execute(insert(self.conn, seen_fields).on_conflict_do_nothing(), rows)
         self.after_commit(lambda: self._catalogue.saw(self._undeclared))
+
+    def _row(self, lead: Lead) -> tuple[Any, ...]:
+        return (
+            lead.lead_id,
+            lead.identity,
+            _json(lead.contact),
+            _json(lead.facts),
+            _json(lead.attribution),
+            _json(lead.consent),
+            lead.touches,
+            self._stamp(lead.captured_at),
+            self._stamp(lead.updated_at),
+        )
+
+    def _stamp(self, moment: datetime) -> Any:
+        """The driver's form of a time; a batch has one time for all its rows."""
+        if moment not in self._stamps:
+            self._stamps[moment] = stamp(self.conn, moment)
+        return self._stamps[moment]
 
     async def _lock(self, names: Sequence[str]) -> None:
         if self.conn.dialect.name == "postgresql":
@@ -175,23 +223,19 @@ def _hash(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _row(lead: Lead) -> dict[str, Any]:
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _changes(lead: Lead) -> dict[str, Any]:
     return {
-        "lead_id": lead.lead_id,
-        "identity": lead.identity,
+        "of": lead.lead_id,
         "contact": lead.contact,
         "facts": lead.facts,
-        "attribution": lead.attribution,
         "consent": lead.consent,
         "touches": lead.touches,
-        "captured_at": lead.captured_at,
         "updated_at": lead.updated_at,
     }
-
-
-def _only_changed(row: dict[str, Any]) -> dict[str, Any]:
-    kept = ("of", "contact", "facts", "consent", "touches", "updated_at")
-    return {name: row[name] for name in kept}
 
 
 def _lead(row: Any) -> Lead:

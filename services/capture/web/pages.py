@@ -1,6 +1,7 @@
 """The hosted form: public, and whole without JavaScript."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -11,8 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from services.capture.domain.country import choices
-from services.capture.domain.form import HostedForm
-from services.capture.domain.submission import FieldError
+from services.capture.domain.form import HostedForm, Question
 from services.capture.intake.encodings import MULTIPART, URLENCODED, form_pairs, media_type, nested
 from services.capture.intake.reading import canonical, invalid
 from services.capture.reception import Reception, Refused
@@ -144,15 +144,28 @@ def _show(
         status_code=problem.status if problem else 200,
         headers=problem.headers if problem else None,
         form=form,
-        typed=typed,
+        lines=_lines(form),
+        typed=defaultdict(str, typed),
         carried={name: text for name, text in carried.items() if text},
         token=token or typed.get("submission_token") or new_id(),
         honeypot=HONEYPOT,
-        countries=choices(),
+        countries=list(choices()),
         problem=problem,
         errors=_by_question(form, found),
-        other_errors=_others(form, found),
+        summary=_summary(form, found),
     )
+
+
+def _lines(form: HostedForm) -> list[list[Question]]:
+    """The questions line by line: two halves that follow each other share one."""
+    lines: list[list[Question]] = []
+    for question in form.questions:
+        last = lines[-1] if lines else []
+        if question.half and len(last) == 1 and last[0].half:
+            last.append(question)
+        else:
+            lines.append([question])
+    return lines
 
 
 def _by_question(form: HostedForm, found: list[dict[str, str]]) -> dict[str, str]:
@@ -160,10 +173,12 @@ def _by_question(form: HostedForm, found: list[dict[str, str]]) -> dict[str, str
     return {q.name: words[q.pointer] for q in form.questions if q.pointer in words}
 
 
-def _others(form: HostedForm, found: list[dict[str, str]]) -> list[FieldError]:
-    asked = {question.pointer for question in form.questions}
-    return [
-        FieldError(error["pointer"], error["detail"])
-        for error in found
-        if error["pointer"] not in asked
-    ]
+def _summary(form: HostedForm, found: list[dict[str, str]]) -> list[tuple[str, str]]:
+    """(id of the input, message) of every error, for the list above the form."""
+    asked = {question.pointer: question for question in form.questions}
+    lines: list[tuple[str, str]] = []
+    for error in found:
+        question = asked.get(error["pointer"])
+        label = question.label if question else error["pointer"].strip("/") or "This form"
+        lines.append((question.id if question else "", f"{label} {error['detail']}."))
+    return lines

@@ -39,10 +39,19 @@ def _leads() -> None:
         sa.Column("contact", Json, nullable=False),
         sa.Column("facts", Json, nullable=False),
         sa.Column("attribution", Json, nullable=False),
-        sa.Column("idempotency_key", sa.String(400), unique=True),
+        sa.Column("idempotency_key", sa.String(400)),
         sa.Column("digest", sa.LargeBinary),
     )
-    op.create_index("submissions_by_lead", "submissions", ["lead_id", "submission_id"])
+    op.create_index("submissions_by_lead", "submissions", ["lead_id"])
+    given = sa.text("idempotency_key IS NOT NULL")
+    op.create_index(
+        "submissions_by_key",
+        "submissions",
+        ["idempotency_key"],
+        unique=True,
+        sqlite_where=given,
+        postgresql_where=given,
+    )
     op.create_table(
         "activities",
         sa.Column("activity_id", sa.String(36), primary_key=True),
