@@ -1,5 +1,6 @@
 """The CloudEvents 1.0 envelope: binary mode on the bus, JSON format in HTTP answers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from pydantic import ValidationError
 
 from shared.contracts.events import EVENT_TYPES, EventData
 
+_FIELD = re.compile(r"[a-z_]{1,40}|[0-9]{1,9}")
+_ID = re.compile(r"[!-~]{1,64}")
 D = TypeVar("D", bound=EventData, covariant=True)
 
 
@@ -68,11 +71,16 @@ def decode(headers: Mapping[str, str], value: bytes) -> Event[EventData]:
     if model is None:
         raise UnreadableEvent(f"unknown event type {event_type[:100]!r}")
     try:
+        if not _ID.fullmatch(headers["ce_id"]):
+            raise UnreadableEvent(f"{event_type}: ce_id is no id: 1 to 64 visible characters")
+        time = datetime.fromisoformat(headers["ce_time"])
+        if time.tzinfo is None:
+            raise ValueError
         return Event(
             id=headers["ce_id"],
             type=event_type,
             source=headers.get("ce_source", ""),
-            time=datetime.fromisoformat(headers["ce_time"]),
+            time=time,
             subject=headers.get("ce_subject", ""),
             traceparent=headers.get("traceparent", ""),
             data=model.model_validate_json(value),
@@ -81,9 +89,14 @@ def decode(headers: Mapping[str, str], value: bytes) -> Event[EventData]:
         raise UnreadableEvent(f"{event_type}: missing header {error}") from None
     except ValidationError as error:
         places = ", ".join(
-            f"/{'/'.join(map(str, e['loc']))}: {e['type']}"
+            f"/{'/'.join(map(_place, e['loc']))}: {e['type']}"
             for e in error.errors(include_input=False, include_url=False, include_context=False)[:5]
         )
         raise UnreadableEvent(f"{event_type}: {places}") from None
     except ValueError:
         raise UnreadableEvent(f"{event_type}: ce_time is no RFC 3339 time") from None
+
+
+def _place(part: str | int) -> str:
+    """A part of an error's location; a key of a map may be anybody's words."""
+    return str(part) if _FIELD.fullmatch(str(part)) else "*"
