@@ -55,13 +55,25 @@ class DeadLetter:
 
 
 async def blocked(conn: AsyncConnection, consumer: str, keys: Collection[str]) -> set[str]:
-    """Those of these keys that have a letter waiting: their later events must wait too."""
+    """Those of these keys that have a letter waiting: their later events must wait too.
+
+    The letters stay locked, so that a replay can't forget a key's last one while an event is being
+    parked behind it: nobody would ever bring that event back.
+    """
+    stored = {key: stored_key(key) for key in keys}
     rows = await conn.execute(
         select(dead_letters.c.key)
-        .where(dead_letters.c.consumer == consumer, dead_letters.c.key.in_(list(keys)))
-        .distinct()
+        .where(dead_letters.c.consumer == consumer, dead_letters.c.key.in_(stored.values()))
+        .order_by(dead_letters.c.id)
+        .with_for_update(read=True)
     )
-    return {row.key for row in rows}
+    found = {row.key for row in rows}
+    return {key for key, text in stored.items() if text in found}
+
+
+def stored_key(key: str) -> str:
+    """A message key as the tables keep it: anybody may write any key to a topic."""
+    return _storable(key, 120)
 
 
 async def add(
@@ -137,10 +149,10 @@ def notice(
     return DeadLettered(
         service=service,
         consumer=consumer,
-        event_id=letter.headers.get("ce_id"),
-        event_type=letter.headers.get("ce_type"),
-        event_key=letter.key,
-        reason=str(why),
+        event_id=_storable(letter.headers.get("ce_id", ""), 64) or None,
+        event_type=_storable(letter.headers.get("ce_type", ""), 120) or None,
+        event_key=stored_key(letter.key),
+        reason=_storable(str(why), 2000),
         source_topic=letter.topic,
         source_partition=letter.partition,
         source_offset=letter.offset,
@@ -156,17 +168,22 @@ def _row(consumer: str, letter: Letter, state: str, reason: str, now: datetime) 
     return {
         "consumer": consumer,
         "state": state,
-        "key": letter.key[:120],
+        "key": stored_key(letter.key),
         "topic": letter.topic,
         "partition": letter.partition,
         "offset": letter.offset,
-        "event_id": (letter.headers.get("ce_id") or "")[:64] or None,
-        "event_type": (letter.headers.get("ce_type") or "")[:120] or None,
+        "event_id": _storable(letter.headers.get("ce_id", ""), 64) or None,
+        "event_type": _storable(letter.headers.get("ce_type", ""), 120) or None,
         "headers": orjson.dumps(dict(letter.headers)).decode(),
         "value": letter.value,
-        "reason": reason,
+        "reason": _storable(reason, 2000),
         "failed_at": now,
     }
+
+
+def _storable(text: str, length: int) -> str:
+    """Cut to a column's length, without NUL, which PostgreSQL takes in no text."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:length]
 
 
 def _letter(row: Any) -> DeadLetter:
