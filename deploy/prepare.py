@@ -5,13 +5,14 @@ import logging
 from deploy.compose import Product
 from shared.access import Access, Role
 from shared.db.migrations import migrate, pending
+from shared.runtime.parts import NotYet
 from shared.runtime.service import Service
 
 log = logging.getLogger(__name__)
 
 
-class SchemaBehind(TimeoutError):
-    """The database lacks migrations. A timeout, since somebody may be running them just now."""
+class SchemaBehind(NotYet):
+    """The database lacks migrations; somebody may be running them just now."""
 
 
 async def prepare(product: Product) -> str | None:

@@ -1,7 +1,7 @@
 """Bus → database: whole batches of events, each in one transaction with its effects."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic
 
 from prometheus_client import Counter, Gauge
@@ -14,7 +14,7 @@ from shared.db import dead_letters, inbox
 from shared.db.engine import is_transient
 from shared.runtime.clock import Clock
 from shared.runtime.logs import follow, frames
-from shared.runtime.parts import Loop
+from shared.runtime.parts import Loop, NotYet
 from shared.runtime.unit_of_work import Transactions, U
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,13 @@ class Consumer(Loop, Generic[U]):
 
     async def process(self, messages: Sequence[Received]) -> None:
         """Give a batch its effects, exactly once. Raises LostPosition, and what is transient."""
-        reads = [(message, self._read(message)) for message in messages]
+        for reads in _around_garbage([(message, self._read(message)) for message in messages]):
+            await self._apply_or_split(reads)
+        if self._subscription is not None:
+            known = {p: at for p, at in self._positions.items() if at != inbox.BEGINNING}
+            await self._subscription.commit(known)
+
+    async def _apply_or_split(self, reads: Sequence[Read]) -> None:
         try:
             await self.apply(reads)
         except inbox.LostPosition:
@@ -113,8 +119,6 @@ class Consumer(Loop, Generic[U]):
             )
             for read in reads:
                 await self._apply_alone(read)
-        if self._subscription is not None:
-            await self._subscription.commit(self._positions)
 
     async def apply(self, reads: Sequence[Read]) -> None:
         """One transaction: positions, inbox, effects, events."""
@@ -177,7 +181,7 @@ class Consumer(Loop, Generic[U]):
     async def _set_aside(self, uow: U, bad: Sequence[tuple[Received, UnreadableEvent]]) -> None:
         now = self._clock.now()
         if await dead_letters.count(uow.conn, self.group) >= self._dead_letter_limit:
-            raise TimeoutError(f"{self._dead_letter_limit} dead letters: replay or discard them")
+            raise NotYet(f"{self._dead_letter_limit} dead letters: replay or discard them")
         await dead_letters.add(uow.conn, self.group, bad, now)
         for message, why in bad:
             uow.emit(dead_letters.notice(self._transactions.service, self.group, message, why, now))
@@ -219,6 +223,20 @@ class Consumer(Loop, Generic[U]):
         known = {TopicPartition(*place): position for place, position in stored.items()}
         self._positions.update(known)
         return {place: at for place, at in known.items() if at != inbox.BEGINNING}
+
+
+def _around_garbage(reads: Sequence[Read]) -> Iterator[Sequence[Read]]:
+    """Pieces in order, each unreadable message on its own: what came before it in its key must not
+    wait behind it."""
+    start = 0
+    for at, (_, event) in enumerate(reads):
+        if isinstance(event, UnreadableEvent):
+            if start < at:
+                yield reads[start:at]
+            yield reads[at : at + 1]
+            start = at + 1
+    if start < len(reads):
+        yield reads[start:]
 
 
 def failure(error: Exception) -> str:

@@ -13,6 +13,11 @@ from shared.runtime.logs import frames
 log = logging.getLogger(__name__)
 
 
+class NotYet(TimeoutError):
+    """Something must be done or come first. Its text is for operators and quotes no data; the work
+    is tried again, as after anything transient."""
+
+
 class Part(Protocol):
     """Something with a life of its own. ``start`` never waits for a broker or a database."""
 
@@ -55,7 +60,8 @@ class Loop:
     async def stop(self) -> None:
         self.stopping.set()
         if self.task is not None:
-            await self.task
+            # What was fatal has been told already; it must not keep other parts from stopping.
+            await asyncio.gather(self.task, return_exceptions=True)
         with contextlib.suppress(Exception):
             await self.close()
 
@@ -133,6 +139,8 @@ def describe(error: BaseException) -> str:
     """An error for operators: its class, and its text only where that can't quote data."""
     if isinstance(error, BusUnavailable):
         return f"broker unavailable: {error}"
+    if isinstance(error, NotYet):
+        return str(error)
     if is_transient(error):
         return f"database unavailable ({type(error).__name__})"
     return type(error).__name__
