@@ -4,7 +4,7 @@ import asyncio
 import base64
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -14,11 +14,12 @@ from shared.contracts.problems import Problem
 from shared.db import dead_letters
 from shared.db.engine import is_transient
 from shared.runtime.consumer import Consumer, failure
-from shared.runtime.paging import decode_number, listing
+from shared.runtime.paging import LARGEST, decode_number, listing
 from shared.runtime.parts import Part, describe
 from shared.runtime.service import Infra
 
 Operator = Annotated[Principal, Depends(allow(Role.ADMIN))]
+LetterId = Annotated[int, Path(ge=0, le=LARGEST)]
 CHECK_SECONDS = 2.0
 
 
@@ -54,7 +55,7 @@ def operations_router(name: str, infra: Infra) -> APIRouter:
         return listing([_summary(letter) for letter in letters], more)
 
     @router.get("/v1/dead-letters/{letter_id}")
-    async def show_letter(_: Operator, letter_id: int) -> dict[str, Any]:
+    async def show_letter(_: Operator, letter_id: LetterId) -> dict[str, Any]:
         """One letter with its event. The event may hold personal data: mind where it goes."""
         letter = await _existing(infra, letter_id)
         try:
@@ -64,14 +65,16 @@ def operations_router(name: str, infra: Infra) -> APIRouter:
         return {**_summary(letter), "headers": letter.headers, "event": text}
 
     @router.delete("/v1/dead-letters/{letter_id}", status_code=204)
-    async def discard_letter(_: Operator, letter_id: int) -> None:
+    async def discard_letter(_: Operator, letter_id: LetterId) -> None:
         """Give an event up for good."""
         await _existing(infra, letter_id)
         async with infra.db.write() as conn:
             await dead_letters.remove(conn, letter_id)
 
     @router.post("/v1/dead-letters/replay")
-    async def replay(_: Operator, request: Request, id: int | None = None) -> dict[str, Any]:
+    async def replay(
+        _: Operator, request: Request, id: Annotated[int | None, Query(ge=0, le=LARGEST)] = None
+    ) -> dict[str, Any]:
         """Try again: one letter with all of its key, or everything. In order per key."""
         consumers = {p.group: p for p in parts_of(request) if isinstance(p, Consumer)}
         if id is not None:

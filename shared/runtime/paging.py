@@ -5,6 +5,9 @@ from typing import Any
 
 from shared.contracts.problems import Problem
 
+LARGEST = 2**63 - 1
+"""What an integer column holds."""
+
 
 def encode_cursor(place: str | int) -> str:
     """An opaque cursor for a place in a list."""
@@ -24,9 +27,12 @@ def decode_number(cursor: str | None) -> int:
     if not cursor:
         return 0
     try:
-        return int(decode_cursor(cursor))
+        number = int(decode_cursor(cursor))
     except ValueError:
         raise bad_cursor() from None
+    if not 0 <= number <= LARGEST:
+        raise bad_cursor()
+    return number
 
 
 def bad_cursor() -> Problem:
