@@ -162,7 +162,7 @@ def message(event: Event[Any]) -> Message:
 
 def garbage(key: str, value: bytes = b"\xff\x00 not json") -> Message:
     """What no contract knows, under a known type."""
-    return Message(TOPIC, key, value, {"ce_type": LeadCaptured.type, "ce_id": new_id()})
+    return Message(TOPIC, key, value, {**message(captured(key)).headers})
 
 
 class Log:
