@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.conditions import compile_condition
+from shared.conditions import OPERATORS, compile_condition, operand_to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,52 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Dif
         old = {item["id"]: item for item in before.get(part) or []}
         new = {item["id"]: item for item in after.get(part) or []}
         for key in [*old, *(key for key in new if key not in old)]:
-            was = _words(old[key]) if key in old else None
-            will = _words(new[key]) if key in new else None
-            if was != will:
-                found.append(Difference(f"{label} {key}", was, will))
+            found += _of_one(f"{label} {key}", old.get(key), new.get(key))
     if (before.get("grades") or []) != (after.get("grades") or []):
         found.append(Difference("Grades", _grades(before), _grades(after)))
     return found
 
 
-def _words(item: Mapping[str, Any]) -> str:
-    sentence = compile_condition(item["field"], item["operator"], item.get("value")).sentence()
-    if "points" not in item:
-        return sentence
-    half_life = item.get("half_life_days")
-    fades = f", half after {half_life:g} days" if half_life else ""
-    return f"{sentence}: {item['points']:+d} points ({item['group']}{fades})"
+def _of_one(
+    what: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> list[Difference]:
+    """What differs in one criterion or disqualifier: all of it, or part by part."""
+    if before is None or after is None:
+        return [
+            Difference(
+                what,
+                None if before is None else _whole(before),
+                None if after is None else _whole(after),
+            )
+        ]
+    was, will = _parts(before), _parts(after)
+    return [
+        Difference(f"{what}: {part}", was[part], will[part])
+        for part in was
+        if was[part] != will[part]
+    ]
+
+
+def _parts(item: Mapping[str, Any]) -> dict[str, str]:
+    """Each thing that matters in a criterion, in words; lists in full, however long."""
+    condition = compile_condition(item["field"], item["operator"], item.get("value"))
+    label = OPERATORS[condition.operator].label
+    value = operand_to_text(condition.value)
+    parts = {"condition": f"{condition.field} {label} {value}".strip()}
+    if "points" in item:
+        half_life = item.get("half_life_days")
+        parts["points"] = f"{item['points']:+d}"
+        parts["group"] = str(item["group"])
+        parts["half-life"] = f"{half_life:g} days" if half_life else "none"
+    return parts
+
+
+def _whole(item: Mapping[str, Any]) -> str:
+    parts = _parts(item)
+    if "points" not in parts:
+        return parts["condition"]
+    fades = f", half after {parts['half-life']}" if parts["half-life"] != "none" else ""
+    return f"{parts['condition']}: {parts['points']} points ({parts['group']}{fades})"
 
 
 def _grades(document: Mapping[str, Any]) -> str:

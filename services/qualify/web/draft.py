@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from services.qualify.domain.definition import InvalidDefinition, compile_definition
-from shared.conditions import operand_from_text, operand_to_text
+from shared.conditions import compile_condition, operand_from_text, operand_to_text
 from shared.contracts.definition import DefinitionBody
 
 Row = dict[str, str]
@@ -52,7 +52,10 @@ class Draft:
         """A stored document, to be changed into the next version."""
         single = {name: _text(document.get(name)) for name in SINGLE}
         rows = {
-            part: [{name: _text(item.get(name)) for name in names} for item in document[part]]
+            part: [
+                {name: _text(plain.get(name)) for name in names}
+                for plain in map(_plain, document[part])
+            ]
             for part, names in PARTS.items()
         }
         return cls({**single, "note": ""}, rows)
@@ -132,6 +135,14 @@ class Draft:
 
 def _condition(row: Row) -> dict[str, Any]:
     return {**row, "value": operand_from_text(row["operator"], row["value"])}
+
+
+def _plain(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the operator's own name, which the form's list has, whatever alias was written."""
+    if "operator" not in item:
+        return item
+    condition = compile_condition(item["field"], item["operator"], item.get("value"))
+    return {**item, "operator": condition.operator.value, "value": condition.value}
 
 
 def _is_filled(part: str, row: Row) -> bool:

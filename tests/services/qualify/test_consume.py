@@ -1,12 +1,18 @@
 """What comes in on the topics: decisions, stages, events, on both databases."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from services.qualify.domain.decision import replayed
 from services.qualify.domain.definition import compile_definition
+from services.qualify.ports import NoDefinitionPublished
 from services.qualify.store import find_version, lead_history
+from services.qualify.store.tables import definitions
+from shared.bus.api import TopicPartition
 from shared.contracts.events import (
     DefinitionPublished,
     DefinitionRetired,
@@ -66,6 +72,41 @@ async def test_a_vp_becomes_an_mql_and_a_student_is_nurtured(qualify):
     ] == "employees 120 is at least 50"
 
 
+async def test_without_a_published_definition_leads_wait_and_none_is_lost(qualify):
+    async with qualify.db.write() as conn:
+        await conn.execute(update(definitions).values(status="retired"))
+    await qualify.consumer._load([TopicPartition("lead.captured", 0)])
+    waiting = qualify.messages(captured("x", VP))
+    with pytest.raises(NoDefinitionPublished):
+        await qualify.consumer.process(waiting)
+    assert await qualify.events() == []
+    await qualify.client.post("/qualify/v1/definitions/1/publish")
+    await qualify.consumer.process(waiting)
+    assert (await qualify.score("x"))["stage"] == "MQL"
+
+
+async def test_batches_at_once_about_the_same_leads_lose_nothing(qualify):
+    def batch(partition, events):
+        return [replace(one, partition=partition) for one in qualify.messages(*events)]
+
+    names = [f"l{n}" for n in range(20)]
+    batches = [
+        batch(1, [captured(name, STUDENT) for name in names]),
+        batch(2, [activity(name, "webinar_attended", VP) for name in reversed(names)]),
+        batch(3, [activity(name, "page_viewed", VP) for name in names]),
+    ]
+    await qualify.consumer._load([TopicPartition("lead.captured", n) for n in (1, 2, 3)])
+    await asyncio.gather(*(qualify.consumer.process(one) for one in batches))
+    for name in names:
+        found = await qualify.score(name)
+        assert {kind: one["count"] for kind, one in found["activities"].items()} == {
+            "form_submitted": 1,
+            "webinar_attended": 1,
+            "page_viewed": 1,
+        }
+        assert len(found["history"]) == 3
+
+
 async def test_a_disqualifier_ends_it_for_good(qualify):
     await qualify.take(captured("x", {**VP, "industry": "gambling"}))
     (event,) = await qualify.events()
@@ -110,6 +151,7 @@ async def test_a_nurtured_lead_becomes_an_mql_on_a_new_signal(qualify):
     assert kinds == [LeadNurtured, LeadScored, LeadQualified]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("reason", list(RejectReason))
 async def test_a_rejection_moves_the_lead_by_the_class_of_its_reason(qualify, reason):
     await qualify.take(captured("x", VP))

@@ -153,12 +153,34 @@ def test_with_points_and_what_differs():
     before = definition()
     after = with_points(before, {"vp": 10})
     (one,) = differences(before, after)
-    assert one.what == "Criterion vp"
-    assert one.before == 'job_title contains "vp": +30 points (fit)'
-    assert one.after == 'job_title contains "vp": +10 points (fit)'
+    assert (one.what, one.before, one.after) == ("Criterion vp: points", "+30", "+10")
     assert differences(before, before) == []
     with pytest.raises(ValueError, match="nobody"):
         with_points(before, {"nobody": 1})
+
+
+def test_differences_name_what_comes_goes_and_changes():
+    before, after = definition(), definition(threshold=20, cool_off_days=1, grades=[])
+    after["criteria"] = [
+        {**before["criteria"][0], "value": [*"abcdefgh", "x"]},
+        {**before["criteria"][0], "id": "new"},
+    ]
+    before["criteria"][0]["value"] = [*"abcdefgh", "y"]
+    found = {one.what: (one.before, one.after) for one in differences(before, after)}
+    assert found == {
+        "Threshold": ("30", "20"),
+        "Cool-off in days": ("5", "1"),
+        "Criterion vp: condition": (
+            "job_title contains a, b, c, d, e, f, g, h, y",
+            "job_title contains a, b, c, d, e, f, g, h, x",
+        ),
+        "Criterion webinar": (
+            "activity.webinar_attended is at least 1: +20 points (engagement, half after 10 days)",
+            None,
+        ),
+        "Criterion new": (None, "job_title contains vp: +30 points (fit)"),
+        "Grades": ("A from 40, B from 20", "none"),
+    }
 
 
 def test_fields_that_nobody_has_are_pointed_out():
