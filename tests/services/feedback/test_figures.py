@@ -122,6 +122,18 @@ async def test_stuck_is_what_stays_where_it_should_not(feedback: Feedback) -> No
     assert nowhere.lead_id in {row["lead_id"] for row in (await feedback.reading.stages())["stuck"]}
 
 
+async def test_every_lead_has_one_stage(callers: Callers) -> None:
+    lives = [answer_life("accepted", ("size",)) for _ in range(3)] + [Life().captured()]
+    await callers.feedback.read([event for life in lives for event in life.events])
+    async with await callers.client(Role.ADMIN) as client:
+        first = (await client.get("/feedback/v1/leads", params={"limit": 3})).json()
+        cursor = {"cursor": first["next_cursor"], "limit": 3}
+        second = (await client.get("/feedback/v1/leads", params=cursor)).json()
+    assert second["next_cursor"] is None
+    stages = {lead["lead_id"]: lead["stage"] for lead in first["items"] + second["items"]}
+    assert stages == {life.lead_id: life.stage.value for life in lives}
+
+
 async def test_events_page_by_page(callers: Callers) -> None:
     lives = [answer_life("accepted", ("size",)) for _ in range(7)]
     await callers.feedback.read([event for life in lives for event in life.events])
