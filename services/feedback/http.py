@@ -99,16 +99,6 @@ def _figures(api: APIRouter, reading: Reading) -> None:
         items = await reading.leads_after(decode_cursor(cursor) if cursor else "", limit)
         return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
 
-    @api.get("/leads", tags=["figures"])
-    async def get_leads(
-        _: Reader, cursor: str | None = None, limit: Limit = 1000
-    ) -> dict[str, Any]:
-        """Every lead with the one stage it is in, by lead_id."""
-        after = decode_cursor(cursor) if cursor else ""
-        items = await reading.leads(after, limit)
-        more = items[-1]["lead_id"] if len(items) == limit else None
-        return listing(items, more)
-
     @api.get("/leads/{lead_id}", tags=["figures"])
     async def get_lead(_: Reader, lead_id: str) -> dict[str, Any]:
         """One lead's stage and its way there."""

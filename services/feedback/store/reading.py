@@ -96,20 +96,6 @@ class Reading:
             rows = (await conn.execute(query)).all()
         return [{"lead_id": r.lead_id, "stage": r.stage, "since": _time(r.since)} for r in rows]
 
-    async def leads(self, after: str, limit: int) -> list[dict[str, Any]]:
-        """Leads behind this id with their stages, in the order of their ids."""
-        query = (
-            select(lead_stages.c.lead_id, lead_stages.c.stage, lead_stages.c.since)
-            .where(lead_stages.c.lead_id > after)
-            .order_by(lead_stages.c.lead_id)
-            .limit(limit)
-        )
-        async with self._db.read() as conn:
-            rows = (await conn.execute(query)).all()
-        return [
-            {"lead_id": row.lead_id, "stage": row.stage, "since": _time(row.since)} for row in rows
-        ]
-
     async def history(self, lead_id: str) -> dict[str, Any] | None:
         """One lead: where it is and how it came there; None when it is unknown."""
         async with self._db.read() as conn:
