@@ -1,0 +1,100 @@
+"""What goes wrong in a round, and when: drawn from the seed, carried out on the stand."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from tests.torture.ledger import Ledger
+from tests.torture.stand import Stand
+
+FREEZE_SECONDS: Final = 12.5
+"""Longer than the session of a consumer (10 s), so that its partitions go to another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """``at`` seconds into the round, ``target`` goes down for ``down`` seconds. ``kind``: kill (a
+    process), freeze (SIGSTOP, then SIGCONT), part (PostgreSQL or Kafka, killed)."""
+
+    at: float
+    kind: str
+    target: str
+    down: float
+
+
+def plan(random: Random, number: int, stand: Stand, seconds: float, only: str = "") -> list[Blow]:
+    """The blows of round ``number`` (from 1). ``only`` restricts them to one kind: ``freeze``,
+    ``kill`` or ``none``."""
+    names = sorted(stand.processes)
+    if only == "none":
+        return []
+    if only == "freeze":
+        return [Blow(1.0, "freeze", "qualify-1", FREEZE_SECONDS)]
+    if len(names) == 1:
+        times = sorted(random.uniform(0.4, seconds * 0.9) for _ in range(random.choice([1, 1, 2])))
+        return [Blow(at, "kill", names[0], random.uniform(0, 0.3)) for at in times]
+    blows = [
+        Blow(random.uniform(0.2, seconds * 0.6), "kill", name, random.uniform(0, 1.0))
+        for name in random.sample(names, random.choice([1, 2, 2, 3]))
+    ]
+    if only == "kill":
+        return sorted(blows, key=lambda blow: blow.at)
+    readers = [
+        n for n in names if not n.startswith("capture") and n not in {b.target for b in blows}
+    ]
+    if number % 5 == 3 and readers:
+        blows.append(
+            Blow(random.uniform(0.2, 1.0), "freeze", random.choice(readers), FREEZE_SECONDS)
+        )
+    parts = sorted(stand.parts())
+    if number % 5 in (2, 4) and parts:
+        part = parts[number // 2 % len(parts)]
+        at = random.uniform(0.5, seconds * 0.5)
+        blows.append(Blow(at, "part", part, random.uniform(0.2, 1.5)))
+    return sorted(blows, key=lambda blow: blow.at)
+
+
+def length(blows: Sequence[Blow], seconds: float) -> float:
+    """How long the load goes on: past every freeze, since zombies must meet fresh work."""
+    freezes = [blow.at + blow.down + 1.5 for blow in blows if blow.kind == "freeze"]
+    return max([seconds, *freezes])
+
+
+async def strike(stand: Stand, ledger: Ledger, blows: Sequence[Blow]) -> None:
+    """Carry a plan out. Returns when everything has been started again (not when it is ready)."""
+    turns = {blow.target: asyncio.Lock() for blow in blows}
+    async with asyncio.TaskGroup() as group:
+        for blow in blows:
+            group.create_task(_after(stand, ledger, blow, turns[blow.target]))
+
+
+async def _after(stand: Stand, ledger: Ledger, blow: Blow, turn: asyncio.Lock) -> None:
+    await asyncio.sleep(blow.at)
+    async with turn:  # the same one twice: again once it is back
+        await _one(stand, ledger, blow)
+
+
+async def _one(stand: Stand, ledger: Ledger, blow: Blow) -> None:
+    ledger.note(blow.kind, target=blow.target)
+    if blow.kind == "part":
+        await asyncio.to_thread(stand.kill_part, blow.target)
+        await asyncio.sleep(blow.down)
+        await asyncio.to_thread(stand.start_part, blow.target)
+    elif blow.kind == "freeze":
+        stand.processes[blow.target].signal(signal.SIGSTOP)
+        await asyncio.sleep(blow.down)
+        stand.processes[blow.target].signal(signal.SIGCONT)
+    else:
+        await asyncio.to_thread(stand.processes[blow.target].kill)
+        await asyncio.sleep(blow.down)
+        stand.before_start()
+        stand.processes[blow.target].start()
+    ledger.note("back", target=blow.target)
+
+
+def words(blows: Sequence[Blow]) -> str:
+    """``capture-2, postgres, ~routing-1`` (``~``: frozen)."""
+    return ", ".join(("~" if b.kind == "freeze" else "") + b.target for b in blows) or "nothing"

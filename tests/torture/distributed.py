@@ -1,0 +1,183 @@
+"""The distributed set: processes of ``deploy.stack`` on a real PostgreSQL and a real Kafka."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+
+from deploy.stack import Stack
+from shared.contracts.topics import SERVICES, TOPICS
+from tests.torture.history import Logged, logged
+from tests.torture.stand import Place, read_data
+
+PREFIX = "torture."
+WATCH = """
+CREATE SCHEMA torture;
+CREATE TABLE torture.backwards (text text NOT NULL);
+CREATE FUNCTION torture.note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO torture.backwards VALUES (format('%s: %s[%s] went from %s to %s at %s',
+    TG_TABLE_SCHEMA, OLD.topic, OLD.partition, OLD.position,
+    CASE WHEN TG_OP = 'DELETE' THEN 'nothing' ELSE NEW.position::text END, clock_timestamp()));
+  RETURN NULL;
+END $$;
+"""
+WATCH_ONE = """
+CREATE TRIGGER torture_moves AFTER UPDATE ON "{0}".consumer_offsets FOR EACH ROW
+  WHEN (NEW.position < OLD.position) EXECUTE FUNCTION torture.note();
+CREATE TRIGGER torture_deletes AFTER DELETE ON "{0}".consumer_offsets FOR EACH ROW
+  EXECUTE FUNCTION torture.note();
+"""
+
+
+class PostgresReader:
+    """Reads each service's schema. A new connection each time: the server dies now and then."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def rows(self, service: str, query: str) -> list[Mapping[str, Any]]:
+        settings = {"search_path": service, "default_transaction_read_only": "on"}
+        connection = await asyncpg.connect(
+            self._url, timeout=5, command_timeout=20, server_settings=settings
+        )
+        try:
+            found: list[Mapping[str, Any]] = await connection.fetch(query)
+            return found
+        finally:
+            await connection.close()
+
+
+class Distributed:
+    """See ``Stand``."""
+
+    def __init__(
+        self, folder: Path, replicas: int | Mapping[str, int], command: Sequence[str] | None
+    ) -> None:
+        self.folder = folder
+        numbers = dict.fromkeys(SERVICES, replicas) if isinstance(replicas, int) else replicas
+        extra: dict[str, Any] = {"settings": {"LEADLOOP_TOPIC_PREFIX": PREFIX}}
+        if command is not None:
+            extra["command"] = command
+        self._stack = Stack(folder / "stack", replicas=numbers, **extra)
+        self.admin_key = self._stack.admin_key
+        self.processes = self._stack.processes
+        self._log: list[Logged] = []
+        self._raw: dict[str, Any] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+
+    def start(self) -> None:
+        try:
+            self._stack.start()
+        except BaseException:
+            self._stack.stop()
+            raise
+
+    @property
+    def databases(self) -> PostgresReader:
+        return PostgresReader(self._stack.database_url)
+
+    async def install_watch(self) -> None:
+        """Triggers that note every position that moves backwards or is forgotten."""
+        connection = await asyncpg.connect(self._stack.database_url)
+        try:
+            await connection.execute(WATCH)
+            for service in SERVICES:
+                await connection.execute(WATCH_ONE.format(service))
+        finally:
+            await connection.close()
+
+    def stop(self) -> None:
+        self._stack.stop()
+
+    def parts(self) -> Sequence[str]:
+        return ("kafka", "postgres")
+
+    def kill_part(self, name: str) -> None:
+        getattr(self._stack, name).kill()
+
+    def start_part(self, name: str) -> None:
+        getattr(self._stack, name).start()
+
+    def before_start(self) -> None:
+        """Nothing: the log takes messages at any time."""
+
+    async def read_log(self) -> list[Logged]:
+        consumer = await self._reader()
+        places = consumer.assignment()
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                for record in batch:
+                    self._keep(record)
+        return list(self._log)
+
+    async def ends(self) -> dict[Place, int]:
+        consumer = await self._reader()
+        ends = await consumer.end_offsets(consumer.assignment())
+        return {(p.topic.removeprefix(PREFIX), p.partition): end for p, end in ends.items()}
+
+    async def redeliver(self, event_ids: Mapping[str, str]) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self._stack.kafka.bootstrap, acks="all")
+        await producer.start()
+        try:
+            for old, new in event_ids.items():
+                record = self._raw[old]
+                headers = [(k, new.encode() if k == "ce_id" else v) for k, v in record.headers]
+                await producer.send_and_wait(
+                    record.topic,
+                    key=record.key,
+                    value=record.value,
+                    headers=headers,
+                    partition=record.partition,
+                )
+        finally:
+            await producer.stop()
+
+    async def close(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+            self._consumer = None
+
+    async def backwards(self) -> list[str]:
+        rows = await self.databases.rows("torture", "SELECT text FROM backwards")
+        return [row["text"] for row in rows]
+
+    def environment(self) -> dict[str, str]:
+        return dict(self._stack.environment)
+
+    async def _reader(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._stack.kafka.bootstrap,
+                enable_auto_commit=False,
+                request_timeout_ms=5000,
+            )
+            await consumer.start()
+            places = [
+                TopicPartition(PREFIX + topic.name, number)
+                for topic in TOPICS.values()
+                for number in range(topic.partitions)
+            ]
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            self._consumer = consumer
+            self._log.clear()
+        return self._consumer
+
+    def _keep(self, record: Any) -> None:
+        headers = {name: value.decode() for name, value in record.headers}
+        event = logged(
+            record.topic.removeprefix(PREFIX),
+            record.partition,
+            record.offset,
+            headers,
+            (record.key or b"").decode(),
+            read_data(record.value),
+        )
+        self._log.append(event)
+        if event.type == "leadloop.lead.qualified.v1":
+            self._raw[event.id] = record

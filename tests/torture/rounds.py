@@ -1,0 +1,340 @@
+"""Rounds of load and blows on one running product, each followed by a comparison."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import httpx
+
+from shared.runtime.clock import new_id
+from tests.torture import chaos, faults
+from tests.torture.checks import TRANSIENT, Finding, check
+from tests.torture.distributed import Distributed
+from tests.torture.embedded import Embedded
+from tests.torture.history import History, moment, read
+from tests.torture.ledger import Ledger
+from tests.torture.load import REPS, Load
+from tests.torture.stand import Stand, command_line, lag, outboxes, unready, urls
+
+DEFINITION: Final[dict[str, Any]] = {
+    "name": "Torture",
+    "threshold": 10,
+    "cool_off_days": 0,
+    "criteria": [
+        {"id": "not_student", "group": "fit", "field": "job_title", "operator": "not_equals",
+         "value": "Student", "points": 10},
+        *({"id": f"touch{n}", "group": "fit", "field": "touches", "operator": "at_least",
+           "value": n, "points": 1} for n in range(2, 12)),
+    ],
+    "disqualifiers": [
+        {"id": "closed", "field": "industry", "operator": "equals", "value": "Gambling"}
+    ],
+}  # fmt: skip
+"""Most leads are MQLs at once; a touch more is a better case, so a rejected lead comes back."""
+SHORT_MINUTES: Final = 0.03
+LONG_MINUTES: Final = 600.0
+ADMIN_SECONDS: Final = 30.0
+READY_SECONDS: Final = 60.0
+DRAIN_SECONDS: Final = 60.0
+STILL_SECONDS: Final = 6.0
+"""With nothing left to read or publish, a lead that does not move for so long will not move."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """``seconds`` is how long each round's load goes on at least."""
+
+    mode: str = "distributed"
+    rounds: int = 25
+    seconds: float | None = None
+    seed: int = 1
+    fault: str = ""
+    folder: Path | None = None
+    replicas: int | Mapping[str, int] = 2
+    blows: str = ""
+    submissions: int = 120
+
+
+@dataclass
+class Round:
+    """What one round did and found."""
+
+    number: int
+    blows: str = ""
+    taken: int = 0
+    answers: int = 0
+    breaches: int = 0
+    drained: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+
+    def line(self, mode: str) -> str:
+        return (
+            f"{mode} {self.number:3}  {self.taken:4} × 202  {self.answers:3} answers"
+            f"  {self.breaches:3} breaches  drained in {self.drained:4.1f} s"
+            f"  {'ok' if not self.findings else f'{len(self.findings)} FINDINGS'}"
+            f"  killed: {self.blows}"
+        )
+
+
+@dataclass
+class Verdict:
+    """Every round, and where the evidence is."""
+
+    options: Options
+    folder: Path
+    rounds: list[Round] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings
+
+    @property
+    def kinds(self) -> set[str]:
+        return {finding.kind for finding in self.findings}
+
+
+class Torture:
+    """One stand, one ledger, many rounds."""
+
+    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+        self.options = options
+        self.say = say
+        made = tempfile.mkdtemp(prefix=f"leadloop-torture-{options.mode}-")
+        self.folder = options.folder or Path(made)
+        command = faults.command(options.fault) if options.fault else None
+        self.stand: Stand
+        if options.mode == "embedded":
+            self.stand = Embedded(self.folder, command)
+        else:
+            self.stand = Distributed(self.folder, options.replicas, command)
+        self.ledger = Ledger(self.folder)
+        self.seconds = options.seconds or (4.0 if options.mode == "embedded" else 5.0)
+        self.emails: list[str] = []
+        self.planted: set[str] = set()
+        self.history = History()
+
+    async def run(self) -> Verdict:
+        """Every round until one has findings."""
+        verdict = Verdict(self.options, self.folder)
+        try:
+            await asyncio.to_thread(self.stand.start)
+            await self.stand.install_watch()
+            await self._set_up()
+            for number in range(1, self.options.rounds + 1):
+                done = await self._round(number)
+                verdict.rounds.append(done)
+                self.say(done.line(self.options.mode))
+                verdict.findings += done.findings
+                if done.findings:
+                    break
+            if verdict.clean:
+                verdict.findings += await self._stages()
+        finally:
+            await self.stand.close()
+            await asyncio.to_thread(self.stand.stop)
+            self.ledger.close()
+        if verdict.clean and self.options.folder is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return verdict
+
+    async def _set_up(self) -> None:
+        """Torture's own reps, definition and policy."""
+        for rep in await self._admin("GET", "routing", "/routing/v1/reps"):
+            path = f"/routing/v1/reps/{rep['rep_id']}"
+            await self._admin("PATCH", "routing", path, {"active": False})
+        for rep_id in REPS:
+            rep = {"rep_id": rep_id, "name": rep_id, "weight": 1, "capacity": 10}
+            await self._admin("POST", "routing", "/routing/v1/reps", rep)
+        made = await self._admin("POST", "qualify", "/qualify/v1/definitions", DEFINITION)
+        path = f"/qualify/v1/definitions/{made['version']}/publish"
+        await self._admin("POST", "qualify", path)
+
+    async def _round(self, number: int) -> Round:
+        """Load and blows; then quiet; then the comparison of everything so far."""
+        random = Random(f"{self.options.seed}/{number}")
+        blows = chaos.plan(random, number, self.stand, self.seconds, self.options.blows)
+        done = Round(number, chaos.words(blows))
+        before = (self.ledger.accepted_count, len(self.ledger.given), self._breaches())
+        self.ledger.note("round", number=number, plan=repr(blows))
+        await self._policy(SHORT_MINUTES, capacity=10)
+        until = time.monotonic() + chaos.length(blows, self.seconds)
+        load = Load(self.stand, self.ledger, random, until, self.options.submissions, self.emails)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.run())
+            group.create_task(chaos.strike(self.stand, self.ledger, blows))
+            group.create_task(self._hostile(random, until))
+        began = time.monotonic()
+        done.findings += await self._drain()
+        done.drained = time.monotonic() - began
+        found = await self._compare()
+        if found and not done.findings:
+            # Reading takes a moment in which a lead may move: only what stays counts.
+            await asyncio.sleep(1.5)
+            done.findings += await self._drain()
+            found = await self._compare()
+        done.findings += found
+        done.taken = self.ledger.accepted_count - before[0]
+        done.answers = len(self.ledger.given) - before[1]
+        done.breaches = self._breaches() - before[2]
+        return done
+
+    async def _compare(self) -> list[Finding]:
+        databases, backwards = self.stand.databases, await self.stand.backwards()
+        self.history = await read(databases, backwards, await self.stand.read_log())
+        return check(self.ledger, self.history, self.planted)
+
+    def _breaches(self) -> int:
+        return sum(turn.closed_because == "SLA_BREACHED" for turn in self.history.turns)
+
+    async def _hostile(self, random: Random, until: float) -> None:
+        """Put MQL events on the log again as other events: a producer that repeats itself."""
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, random.uniform(0.5, 1.5)))
+            try:
+                log = await self.stand.read_log()
+                mqls = [e.id for e in log if e.type == "leadloop.lead.qualified.v1"]
+                some = [i for i in mqls[-60:] if i not in self.planted]
+                again = {old: new_id() for old in random.sample(some, min(3, len(some)))}
+                self.planted |= set(again.values())
+                await self.stand.redeliver(again)
+            except Exception as error:
+                # The broker or the database is down: that is what this is about.
+                self.ledger.note("not redelivered", why=repr(error))
+                await self.stand.close()
+
+    # --- quiet --------------------------------------------------------------------------------
+
+    async def _drain(self) -> list[Finding]:
+        """Wait until nothing moves any more; says what still does when it takes too long."""
+        troubles = await self._ready()
+        if troubles:
+            return [Finding("not ready", trouble) for trouble in troubles]
+        await self._policy(LONG_MINUTES, capacity=10_000)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        quiet_since: float | None = None
+        reasons: list[str] = []
+        while time.monotonic() < deadline:
+            try:
+                busy, waiting = await self._busy(), await self._waiting()
+            except Exception as error:
+                busy, waiting = [f"cannot look: {error!r}"], []
+                await self.stand.close()
+            reasons = busy + waiting
+            if not reasons:
+                return []
+            if busy:
+                quiet_since = None
+            quiet_since = quiet_since or (None if busy else time.monotonic())
+            if quiet_since is not None and time.monotonic() - quiet_since > STILL_SECONDS:
+                break
+            await asyncio.sleep(0.2)
+        return [Finding("not drained", reason) for reason in reasons]
+
+    async def _ready(self) -> list[str]:
+        deadline = time.monotonic() + READY_SECONDS
+        while troubles := await asyncio.to_thread(unready, self.stand):
+            ended = [t for t in troubles if t.endswith("has ended")]
+            if ended or time.monotonic() > deadline:
+                tails = [p.tail(8) for p in self.stand.processes.values() if not p.running]
+                return troubles + tails
+            await asyncio.sleep(0.1)
+        return []
+
+    async def _busy(self) -> list[str]:
+        """What is on its way between services."""
+        waiting = await outboxes(self.stand)
+        behind = await lag(self.stand)
+        return [
+            *(f"{count} events in {service}'s outbox" for service, count in waiting.items()),
+            *(f"{service} has {count} messages to read" for service, count in behind.items()),
+        ]
+
+    async def _waiting(self) -> list[str]:
+        """Leads in a stage that the product leaves by itself."""
+        rows = await self.stand.databases.rows(
+            "feedback", "SELECT stage, count(*) AS n FROM lead_stages GROUP BY stage"
+        )
+        found = {row["stage"]: row["n"] for row in rows}
+        reasons = [f"{n} leads are {s}" for s, n in sorted(found.items()) if s in TRANSIENT]
+        rows = await self.stand.databases.rows("capture", "SELECT count(*) AS n FROM leads")
+        if rows[0]["n"] != sum(found.values()):
+            reasons.append(f"capture has {rows[0]['n']} leads, feedback {sum(found.values())}")
+        rows = await self.stand.databases.rows(
+            "routing",
+            "SELECT min(due_at) AS due FROM assignments"
+            " WHERE state IN ('ASSIGNED', 'ACKNOWLEDGED')",
+        )
+        due = rows[0]["due"]
+        if due is not None and moment(due) < datetime.now(UTC) + timedelta(seconds=60):
+            reasons.append("assignments are about to run out")
+        return reasons
+
+    async def _policy(self, minutes: float, capacity: int) -> None:
+        policy = {"sla_minutes": minutes, "accept_minutes": minutes, "max_attempts": 3, "rules": []}
+        await self._admin("PUT", "routing", "/routing/v1/policy", policy)
+        for rep_id in REPS:
+            path = f"/routing/v1/reps/{rep_id}"
+            await self._admin("PATCH", "routing", path, {"capacity": capacity})
+
+    async def _stages(self) -> list[Finding]:
+        status, text = await asyncio.to_thread(command_line, self.stand, "stages", "--json")
+        return [Finding("stages", f"leadloop stages: {text}")] if status else []
+
+    async def _admin(
+        self, method: str, service: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> Any:
+        """An administrator's call, repeated until it is answered."""
+        headers = {"Authorization": f"Bearer {self.stand.admin_key}"}
+        deadline = time.monotonic() + ADMIN_SECONDS
+        async with httpx.AsyncClient(headers=headers, timeout=5) as http:
+            while True:
+                for url in urls(self.stand, service):
+                    try:
+                        answer = await http.request(method, url + path, json=body)
+                    except httpx.HTTPError as error:
+                        trouble = repr(error)
+                        continue
+                    if answer.is_success:
+                        document = answer.json()
+                        return document["items"] if method == "GET" else document
+                    trouble = f"{answer.status_code} {answer.text[:300]}"
+                    if method == "POST" and answer.status_code == 409:
+                        return None
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{method} {path}: {trouble}")
+                await asyncio.sleep(0.2)
+
+
+def report(verdict: Verdict, say: Callable[[str], None], shown: int = 20) -> None:
+    """The verdict in words, with evidence."""
+    rounds = len(verdict.rounds)
+    total = sum(r.taken for r in verdict.rounds)
+    if verdict.clean:
+        say(f"{verdict.options.mode}: {rounds} rounds, {total} × 202: nothing lost, nothing twice")
+        return
+    say(f"{verdict.options.mode}: {len(verdict.findings)} findings in round {rounds}:")
+    for finding in verdict.findings[:shown]:
+        say(f"  {finding.kind}: {finding.text}")
+    if len(verdict.findings) > shown:
+        say(f"  … and {len(verdict.findings) - shown} more")
+    say(f"Evidence: {verdict.folder} (ledger.ndjson, logs, data), seed {verdict.options.seed}")
+
+
+def torture(options: Options, say: Callable[[str], None] | None = None) -> Verdict:
+    """Run it. ``say`` gets each line of the protocol."""
+    out = say or (lambda line: print(line, file=sys.stdout, flush=True))
+    verdict = asyncio.run(Torture(options, out).run())
+    report(verdict, out)
+    return verdict
+
+
+__all__: Sequence[str] = ("Options", "Verdict", "torture")
