@@ -44,7 +44,8 @@ def read_submission(body: bytes, declared: Declared, default_region: str | None)
     try:
         return normalise(_validate(body).draft(), declared, default_region)
     except ValidationError as error:
-        raise _problem(error) from None
+        found = _shape_errors(error)
+        raise invalid(found + _other_errors(body, found, declared, default_region)) from None
     except Unacceptable as error:
         raise invalid(error.errors) from None
 
@@ -60,14 +61,34 @@ def invalid(errors: list[FieldError]) -> Problem:
     )
 
 
-def _problem(error: ValidationError) -> Problem:
+def _shape_errors(error: ValidationError) -> list[FieldError]:
     found: list[FieldError] = []
     for entry in error.errors(include_input=False, include_url=False)[:50]:
         kind = entry["type"]
         if kind == "json_invalid":
-            return _unreadable(entry.get("ctx", {}))
+            raise _unreadable(entry.get("ctx", {}))
         found.append(FieldError(_pointer(entry["loc"]), _words(kind, entry)))
-    return invalid(found)
+    return found
+
+
+def _other_errors(
+    body: bytes, found: list[FieldError], declared: Declared, default_region: str | None
+) -> list[FieldError]:
+    """What is wrong with the members that have the right shape: people want to hear it all at
+    once."""
+    try:
+        members = orjson.loads(body)
+        if not isinstance(members, dict):
+            return []
+        wrong = {error.pointer.split("/")[1] for error in found if error.pointer}
+        kept = {name: value for name, value in members.items() if name not in wrong}
+        normalise(LeadIn.model_validate(kept).draft(), declared, default_region)
+    except Unacceptable as error:
+        missing = {"/email", "/phone"} & {e.pointer for e in found}
+        return [e for e in error.errors if not (missing and e.detail.startswith("is needed"))]
+    except ValueError:
+        return []
+    return []
 
 
 def _words(kind: str, entry: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.capture.domain.lead import Lead
 from services.capture.store.tables import activities, bad_submissions, leads, submissions
 from shared.db.engine import Database
 
@@ -24,7 +25,7 @@ async def lead_with_touches(db: Database, lead_id: str) -> dict[str, Any] | None
             "captured_at": lead.captured_at,
             "updated_at": lead.updated_at,
             "contact": lead.contact,
-            "facts": lead.facts,
+            "facts": Lead(**lead._mapping).all_facts(),
             "attribution": lead.attribution,
             "consent": [{"purpose": name, **answer} for name, answer in lead.consent.items()],
             "touch_count": lead.touches,

@@ -1,0 +1,81 @@
+"""Custom fields: declared as facts or personal, or seen undeclared."""
+
+from typing import Any
+
+import pytest
+
+from shared.access import Role
+from tests.services.capture.conftest import Capture
+
+FIELDS = "/capture/v1/fields"
+DECLARED: list[dict[str, Any]] = [
+    {"name": "budget", "label": "Budget", "type": "number", "kind": "fact"},
+    {"name": "plan", "label": "Plan", "type": "choice", "options": ["S", "L"], "kind": "fact"},
+    {"name": "trial", "type": "boolean", "kind": "fact"},
+    {"name": "birthday", "type": "text", "kind": "personal"},
+]
+
+
+async def test_declared_facts_travel_and_the_rest_stays_with_the_contact(capture: Capture) -> None:
+    put = await capture.client.put(FIELDS, json={"items": DECLARED})
+    assert put.status_code == 200
+    assert [item["label"] for item in put.json()["items"]] == [
+        "Budget",
+        "Plan",
+        "trial",
+        "birthday",
+    ]
+    values = {"budget": "5000", "plan": "L", "trial": "yes", "birthday": "1 May", "other": "x"}
+    assert (await capture.post({"email": "a@example.com", "fields": values})).status_code == 202
+    captured, contact = [event.data for event in await capture.events()]
+    facts = {k: v for k, v in captured.facts.items() if k.startswith("fields.")}
+    assert facts == {"fields.budget": 5000, "fields.plan": "L", "fields.trial": True}
+    assert contact.fields == {"birthday": "1 May", "other": "x"}
+
+
+async def test_undeclared_fields_are_listed_as_seen_until_declared(capture: Capture) -> None:
+    await capture.post({"email": "a@example.com", "shoe_size": 43, "fields": {"colour": "red"}})
+    await capture.post({"email": "b@example.com", "fields": {"colour": "blue"}})
+    seen = (await capture.client.get(FIELDS)).json()["seen"]
+    assert [field["name"] for field in seen] == ["colour", "shoe_size"]
+    declared = [{"name": "colour", "type": "text", "kind": "fact"}]
+    put = await capture.client.put(FIELDS, json={"items": declared})
+    assert [field["name"] for field in put.json()["seen"]] == ["shoe_size"]
+    await capture.post({"email": "c@example.com", "fields": {"colour": "green"}})
+    assert (await capture.events())[-2].data.facts["fields.colour"] == "green"
+
+
+@pytest.mark.parametrize(
+    "values", [{"budget": "lots"}, {"plan": "M"}, {"trial": "perhaps"}, {"budget": [1]}]
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_values_are_read_by_their_type(capture: Capture, values: dict[str, Any]) -> None:
+    await capture.client.put(FIELDS, json={"items": DECLARED})
+    answer = await capture.post({"email": "a@example.com", "fields": values})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/fields/" + next(iter(values))
+
+
+@pytest.mark.parametrize(
+    ("item", "pointer"),
+    [
+        ({"name": "email"}, "/items/0/name"),
+        ({"name": ""}, "/items/0/name"),
+        ({"name": "x", "type": "colour"}, "/items/0/type"),
+        ({"name": "x", "type": "choice"}, "/items/0/options"),
+        ({"name": "x", "options": ["a"]}, "/items/0/options"),
+        ({"name": "x", "kind": "secret"}, "/items/0/kind"),
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_declarations_that_make_no_sense_are_refused(
+    capture: Capture, item: dict[str, Any], pointer: str
+) -> None:
+    answer = await capture.client.put(FIELDS, json={"items": [item]})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_a_form_key_declares_nothing(capture: Capture) -> None:
+    put = await capture.client.put(FIELDS, json={"items": []}, headers=capture.bearer(Role.FORM))
+    assert put.status_code == 403
