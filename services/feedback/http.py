@@ -66,7 +66,9 @@ def _outcomes(api: APIRouter, transactions: Transactions[FeedbackUnit]) -> None:
         """Record what became of an accepted lead. The same again has the same answer."""
         command = RecordOutcome(**body.model_dump())
         caller = Caller(principal.key_id, _rep(principal))
-        async with transactions.begin([body.lead_id]) as uow:
+        # The idempotency key is locked like a lead, so that of two at once one sees the other.
+        keys = [body.lead_id, *([f"key {idempotency_key}"] if idempotency_key else [])]
+        async with transactions.begin(keys) as uow:
             return await record_outcome(command, caller, idempotency_key, uow, transactions.clock)
 
 

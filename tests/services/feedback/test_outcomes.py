@@ -1,5 +1,6 @@
 """POST /feedback/v1/outcomes: what may be said of whom, and that repeating it changes nothing."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -89,6 +90,22 @@ async def test_idempotency_key(callers: Callers) -> None:
         assert (again.status_code, again.json()) == (201, first.json())
         other = await client.post(URL, json={**body, "amount": 1}, headers={"Idempotency-Key": "a"})
         assert other.status_code == 422
+
+
+async def test_one_key_for_two_leads_at_once(callers: Callers) -> None:
+    lives = [await accepted(callers) for _ in range(6)]
+    async with await callers.client(Role.SERVICE) as client:
+        answers = await asyncio.gather(
+            *(
+                client.post(
+                    URL,
+                    json={"lead_id": life.lead_id, "stage": "SQL"},
+                    headers={"Idempotency-Key": "same"},
+                )
+                for life in lives
+            )
+        )
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422, 422, 422]
 
 
 @pytest.mark.parametrize(
