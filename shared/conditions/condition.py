@@ -64,25 +64,22 @@ class Condition:
             return False
         return self._test is None or self._test(fact)
 
-    def because(self, context: Mapping[str, FactValue]) -> str:
+    def because(self, context: Mapping[str, FactValue], fits: bool | None = None) -> str:
         """A sentence that says what was found and whether it fits: ``employees 120 is at least
-        50``, ``country is not known``, ``employees "many" is not a number``."""
+        50``, ``country is not known``, ``employees "many" is not a number``. Who has asked
+        ``matches`` already passes its answer as ``fits``."""
         fact = context.get(self.field)
         if not present(fact):
             return f"{self.field} is not known"
-        info = OPERATORS[self.operator]
         if self.operator in (Operator.IS_PRESENT, Operator.IS_MISSING):
             return f"{self.field} {show(fact)} is known"
+        info = OPERATORS[self.operator]
+        label = info.label if (self.matches(context) if fits is None else fits) else info.negated
         if self.operator in (Operator.IS_TRUE, Operator.IS_FALSE):
-            label = info.label if self.matches(context) else info.negated
-            return (
-                f"{self.field} {label}"
-                if isinstance(fact, bool)
-                else (f"{self.field} {show(fact)} {label}")
-            )
+            shown = "" if isinstance(fact, bool) else f" {show(fact)}"
+            return f"{self.field}{shown} {label}"
         if info.takes in (Takes.NUMBER, Takes.RANGE) and number(fact) is None:
             return f"{self.field} {show(fact)} is not a number"
-        label = info.label if self.matches(context) else info.negated
         return f"{self.field} {show(fact)} {label} {self._wanted(fact)}"
 
     def sentence(self) -> str:

@@ -34,7 +34,7 @@ def compile_test(operator: Operator, value: Operand) -> Test:
     if operator is Operator.STARTS_WITH:
         return _any_text(values, lambda wanted: lambda text: text.startswith(wanted))
     if operator is Operator.MATCHES_WORD:
-        return _any_text(values, _word)
+        return _text_test([_words(values)])
     return _comparison(operator, [read for item in values if (read := number(item)) is not None])
 
 
@@ -77,21 +77,25 @@ def _equality(values: Iterable[Scalar]) -> Test:
 
 
 def _any_text(values: Iterable[Scalar], make: Callable[[str], Callable[[str], bool]]) -> Test:
-    tests = [make(fold(text_of(value))) for value in values]
+    return _text_test([make(fold(text_of(value))) for value in values])
 
+
+def _text_test(tests: Sequence[Callable[[str], bool]]) -> Test:
     def test(fact: FactValue) -> bool:
         for item in items(fact):
             text = fold(text_of(item))
-            if any(found(text) for found in tests):
-                return True
+            for found in tests:
+                if found(text):
+                    return True
         return False
 
     return test
 
 
-def _word(wanted: str) -> Callable[[str], bool]:
-    """Whole words: "vp" is in "VP, Marketing" and not in "RSVP"."""
-    pattern = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
+def _words(values: Iterable[Scalar]) -> Callable[[str], bool]:
+    """Whole words: "vp" is in "VP, Marketing" and not in "RSVP". One pattern for all of them."""
+    words = "|".join(re.escape(fold(text_of(value))) for value in values)
+    pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)")
     return lambda text: pattern.search(text) is not None
 
 

@@ -116,7 +116,7 @@ def decayed(points: int, age_days: float, half_life_days: float) -> int:
 def _points(
     criterion: Criterion, context: Mapping[str, FactValue], inputs: Inputs, at: datetime
 ) -> Points:
-    because = criterion.condition.because(context)
+    because = criterion.condition.because(context, fits=True)
     points = criterion.points
     if criterion.half_life_days is not None:
         last = _last(criterion, inputs)
