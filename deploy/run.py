@@ -53,7 +53,8 @@ async def _serve(settings: Settings, names: Sequence[str]) -> int:
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             timeout_keep_alive=30,
             backlog=2048,
-        )
+        ),
+        product,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -179,9 +180,10 @@ class ServiceStart(Loop):
 class _Server(uvicorn.Server):
     """Uvicorn without its own signal handlers: the runner has them, and drains after it."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, product: Product) -> None:
         super().__init__(config)
         self.open = asyncio.Event()
+        self._product = product
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -192,6 +194,10 @@ class _Server(uvicorn.Server):
         yield
 
     def leave(self) -> None:
+        for service in self._product.services:
+            for part in service.parts:
+                if isinstance(part, Loop):
+                    part.leave()
         self.force_exit = self.should_exit
         self.should_exit = True
 

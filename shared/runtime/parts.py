@@ -54,6 +54,9 @@ class Loop:
     async def close(self) -> None:
         """Give back what the loop holds; called once after the last step."""
 
+    def leave(self) -> None:
+        """The process is about to stop: let go of clients whose connection would never end."""
+
     async def start(self) -> None:
         self.task = asyncio.create_task(self._run(), name=self.name)
 

@@ -40,6 +40,15 @@ class Changes(Loop):
         self._listeners: dict[str, set[Queue]] = {}
         self._seen: dict[tuple[str, str, str, datetime], datetime] = {}
         self._looked_at: datetime | None = None
+        self.leaving = asyncio.Event()
+        """Set when streams have to end: a stop of the server would wait for them."""
+
+    def leave(self) -> None:
+        self.leaving.set()
+
+    async def stop(self) -> None:
+        self.leave()
+        await super().stop()
 
     def soon(self) -> None:
         """Something changed in this process."""
@@ -111,12 +120,12 @@ def stream_router(hub: Changes) -> APIRouter:
         """
         with hub.listen(rep_id) as queue:
             yield ServerSentEvent(event="ready", data={"rep_id": rep_id}, retry=2000)
-            while not hub.stopping.is_set():
-                event = await _next(queue, hub.stopping)
+            while not hub.leaving.is_set():
+                event = await _next(queue, hub.leaving)
                 if event is not None:
                     yield event
                     continue
-                if not hub.stopping.is_set() and not await _still_allowed(request):
+                if not hub.leaving.is_set() and not await _still_allowed(request):
                     return
                 yield ServerSentEvent(comment="still here")
 
@@ -138,11 +147,11 @@ async def _whose(
     return rep_id
 
 
-async def _next(queue: Queue, stopping: asyncio.Event) -> ServerSentEvent | None:
+async def _next(queue: Queue, leaving: asyncio.Event) -> ServerSentEvent | None:
     """The next event; None when there was none for a while, or when it is time to stop."""
     waits: list[asyncio.Future[Any]] = [
         asyncio.ensure_future(queue.get()),
-        asyncio.ensure_future(stopping.wait()),
+        asyncio.ensure_future(leaving.wait()),
     ]
     try:
         await asyncio.wait(waits, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)

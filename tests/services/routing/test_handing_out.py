@@ -114,6 +114,16 @@ async def test_a_later_cycle_ends_the_earlier_ownership(desk: Desk) -> None:
     assert before.closed_at <= after.assigned_at
 
 
+async def test_several_later_cycles_in_one_batch(desk: Desk) -> None:
+    await desk.add_reps(("ana", 1, 9), ("ben", 1, 9))
+    leads = [mql() for _ in range(3)]
+    await desk.happen(*leads)
+    await desk.happen(*(mql(lead.lead_id, cycle=2) for lead in leads))
+    assert {row.cycle for row in await desk.open_rows()} == {2}
+    for lead in leads:
+        assert [row.state for row in await desk.history(lead.lead_id)] == ["EXPIRED", "ASSIGNED"]
+
+
 async def test_two_cycles_in_one_batch(desk: Desk) -> None:
     await desk.add_reps(("ana", 1, 9))
     lead = mql()
