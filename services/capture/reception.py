@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from prometheus_client import Counter
 
+from services.capture.domain.submission import FieldError
 from services.capture.handlers import capture_leads
 from services.capture.intake.reading import read_submission
 from services.capture.ports import Answer, Posted
@@ -93,6 +94,14 @@ class Reception:
             raise busy() from None
         (_captured if answer.status == "captured" else _touched).inc()
         return answer
+
+    def faults(self, body: bytes) -> list[FieldError]:
+        """What is wrong with a lead, field by field, without taking it."""
+        try:
+            read_submission(body, self.catalogue.declared, self._region)
+        except Problem as problem:
+            return [FieldError(e["pointer"], e["detail"]) for e in problem.extra.get("errors", [])]
+        return []
 
     async def keep(self, refused: Refused) -> None:
         """Keep what could not be accepted. Never fails: the caller has an answer to give."""

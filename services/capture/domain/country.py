@@ -29,6 +29,7 @@ def _by_name() -> dict[str, str]:
             value = getattr(country, attribute, None)
             if value:
                 names[_key(value)] = country.alpha_2
+    names |= {_key(name): code for code, name in choices()}
     return names | {_key(name): code for name, code in _ALSO.items()}
 
 

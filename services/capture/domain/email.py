@@ -48,14 +48,15 @@ def normalise_email(text: str) -> str:
     if len(lowered) <= 64 and _PLAIN.fullmatch(lowered):
         return lowered
     try:
-        # .test is reserved for tests (RFC 2606), which is what people use it for here.
-        found = validate_email(lowered, check_deliverability=False, test_environment=True)
-        again = validate_email(
-            found.normalized.lower(), check_deliverability=False, test_environment=True
-        )
+        return _parsed(_parsed(lowered))
     except EmailNotValidError:
         raise ValueError("is not an e-mail address, as in ada@example.com") from None
-    return again.normalized.lower()
+
+
+def _parsed(address: str) -> str:
+    # .test is reserved for tests (RFC 2606), which is what people use it for here.
+    found = validate_email(address, check_deliverability=False, strict=True, test_environment=True)
+    return found.normalized.lower()
 
 
 def email_type(address: str | None) -> EmailType:

@@ -1,6 +1,6 @@
 """Record what a known lead did."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -32,9 +32,9 @@ async def record_activity(
     lead we do not know.
     """
     now = clock.now()
-    at = occurred_at or now
-    if at > now + SKEW:
+    if occurred_at is not None and occurred_at > now + SKEW:
         raise _invalid("/occurred_at", "lies in the future")
+    at = (occurred_at or now).astimezone(UTC)
     lead = await uow.find(lead_id=lead_id, identity=_identity(email) if email else None)
     if lead is None:
         raise Problem(404, "Unknown lead", "No lead has this lead_id or e-mail address.")

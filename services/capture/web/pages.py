@@ -107,10 +107,11 @@ async def _take(
         "text": form.consent_text,
         "basis": "consent",
     }
+    body = canonical(members)
     missing = form.unanswered(members)
     if missing:
-        raise invalid(missing)
-    body = canonical(members)
+        known = {error.pointer for error in missing}
+        raise invalid(missing + [e for e in reception.faults(body) if e.pointer not in known])
     await reception.take(body, _key(form, typed.get("submission_token", ""), body))
 
 

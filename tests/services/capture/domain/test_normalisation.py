@@ -49,7 +49,7 @@ def test_normalising_an_address_again_changes_nothing(address: str) -> None:
 def test_the_short_cut_accepts_nothing_that_the_full_parser_refuses(address: str) -> None:
     try:
         expected: str | None = validate_email(
-            address, check_deliverability=False, test_environment=True
+            address, check_deliverability=False, strict=True, test_environment=True
         ).normalized.lower()
     except EmailNotValidError:
         expected = None
@@ -164,8 +164,11 @@ def test_a_draft_is_a_submission_or_says_what_is_wrong(draft: Draft) -> None:
     try:
         found = normalise(draft, {})
     except Unacceptable as error:
-        assert error.errors
-        assert all(e.pointer.startswith("/") and e.detail for e in error.errors)
+        wrong = error.errors
+    else:
+        wrong = []
+    if wrong:
+        assert all(e.pointer.startswith("/") and e.detail for e in wrong)
         return
     assert found.identity in (
         f"email:{found.contact.get('email')}",
