@@ -30,7 +30,11 @@ def build(settings: Settings, infra: Infra) -> Service:
     transactions = Transactions(infra.db, "capture", infra.clock, work)
     reception = Reception(infra.db, transactions, catalogue, infra.clock, settings)
     app = create_app(
-        "capture", "capture", infra, description="Takes leads in, once each, and loses none."
+        "capture",
+        "capture",
+        infra,
+        description="Takes leads in, once each, and loses none.",
+        parses_itself=[PATH],
     )
     # First, so that the busiest path is matched before any other.
     app.router.routes.insert(0, Route(PATH, PostLeads(reception, infra.access), methods=["POST"]))

@@ -115,7 +115,6 @@ DEMO: dict[str, Any] = {
             "name": "employees",
             "label": "Employees",
             "type": "number",
-            "hint": "A rough number will do.",
             "half": True,
         },
         {
