@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.torture.faults import FAULTS
-from tests.torture.rounds import Options, torture
+from tests.torture.rounds import Options, planted, torture
 
 
 def main() -> int:
@@ -19,7 +19,6 @@ def main() -> int:
     parser.add_argument("--fault", choices=sorted(FAULTS), default="", help="plant one")
     parser.add_argument("--folder", type=Path, help="where to keep everything, also when clean")
     arguments = parser.parse_args()
-    fault = FAULTS.get(arguments.fault)
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(1_000_000)
     print(f"seed {seed}", flush=True)
     options = Options(
@@ -27,10 +26,10 @@ def main() -> int:
         rounds=arguments.rounds,
         seconds=arguments.seconds,
         seed=seed,
-        fault=arguments.fault,
         folder=arguments.folder,
-        blows=fault.blows if fault is not None else "",
     )
+    if arguments.fault:
+        options = planted(arguments.fault, options)
     return 0 if torture(options).clean else 1
 
 

@@ -7,7 +7,7 @@ that is easy to make; slow handlers and slow commits, as on a busy machine, make
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -142,21 +142,27 @@ def no_unique_owner() -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, how the torture gets at it, and what it then finds."""
+    """A fault, how the torture gets at it, and what it finds then."""
 
     plant: Callable[[], None]
+    kind: str
+    """The kind of finding that names this fault."""
     mode: str
-    blows: str
-    kinds: frozenset[str]
+    blows: str = ""
+    replicas: int | Mapping[str, int] = 1
+    seconds: float = 4.0
+    patience: float = 30.0
 
 
 FAULTS: Final[dict[str, Fault]] = {
-    "offset_before_effect": Fault(offset_before_effect, "embedded", "", frozenset({"lost"})),
+    "offset_before_effect": Fault(offset_before_effect, "lost", "embedded"),
     "offset_without_compare": Fault(
-        offset_without_compare, "distributed", "freeze", frozenset({"offset"})
+        offset_without_compare, "offset", "distributed", "freeze", {"qualify": 2}
     ),
-    "relay_by_sequence": Fault(relay_by_sequence, "distributed", "none", frozenset({"lost"})),
-    "no_unique_owner": Fault(no_unique_owner, "embedded", "", frozenset({"two owners"})),
+    "relay_by_sequence": Fault(
+        relay_by_sequence, "lost", "distributed", "none", {"capture": 2}, patience=8.0
+    ),
+    "no_unique_owner": Fault(no_unique_owner, "two owners", "embedded"),
 }
 
 

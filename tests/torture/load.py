@@ -77,6 +77,7 @@ class Load:
             luck = self.random.random()
             if luck < 0.3 and self.emails:
                 await self._submit(self.random.choice(self.emails))
+                await asyncio.sleep(self.random.uniform(0, 0.25))
                 continue
             email = f"{uuid.UUID(int=self.random.getrandbits(128)).hex}@torture.example"
             self.emails.append(email)
@@ -85,7 +86,7 @@ class Load:
                 await asyncio.gather(*(self._submit(email) for _ in range(3)))
             else:
                 await self._submit(email)
-            await asyncio.sleep(self.random.uniform(0, 0.08))
+            await asyncio.sleep(self.random.uniform(0, 0.25))
 
     async def _submit(self, email: str) -> None:
         key = str(uuid.uuid4()) if self.random.random() < 0.8 else None
