@@ -1,6 +1,7 @@
 """The frame of every service's HTTP interface: errors, traces, limits, health and operations."""
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
@@ -9,12 +10,12 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.access import visitor
 from shared.contracts.problems import Problem
 from shared.db.engine import is_transient
-from shared.runtime.logs import follow, frames
+from shared.runtime.asgi import Frame
+from shared.runtime.logs import frames
 from shared.runtime.operations import operations_router
 from shared.runtime.service import Infra
 from shared.web.api_reference import add_api_reference
@@ -26,12 +27,20 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 def create_app(
-    name: str, title: str, infra: Infra, *, description: str = "", max_body: int = MAX_BODY_BYTES
+    name: str,
+    title: str,
+    infra: Infra,
+    *,
+    description: str = "",
+    max_body: int = MAX_BODY_BYTES,
+    parses_itself: Collection[str] = (),
 ) -> FastAPI:
     """An application whose errors are problem details and whose routes start with ``/<name>/``.
 
-    ``app.state.operations`` holds what health and dead-letter endpoints work on; the composition
-    root fills it once the parts exist.
+    ``parses_itself``: paths whose routes read their bodies themselves and mind the declared length
+    and how deep JSON goes.
+    ``app.state.parts`` holds what health and dead-letter endpoints work on; the composition root
+    fills it once the parts exist.
     """
     app = FastAPI(
         title=f"Leadloop {title}",
@@ -40,33 +49,19 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=f"/{name}/openapi.json",
-        max_body_size=max_body,
     )
     app.state.access = infra.access
     app.state.links = infra.links
+    app.state.max_body = max_body
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(SQLAlchemyError, _on_error)
     app.add_exception_handler(OSError, _on_error)
-    app.add_exception_handler(Exception, _on_error)
-    app.add_middleware(Tracing)
+    app.add_middleware(Frame, answer=_on_uncaught, max_body=max_body, parses_itself=parses_itself)
     app.include_router(operations_router(name, infra))
     add_api_reference(app, f"/{name}/docs", [Depends(visitor)])
     return app
-
-
-class Tracing:
-    """Pure ASGI: continue the caller's trace, or begin one, and say which it was."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            sent = next((v for k, v in scope["headers"] if k == b"traceparent"), b"")
-            follow(sent.decode("latin-1"))
-        await self.app(scope, receive, send)
 
 
 def problem_response(problem: Problem) -> Response:
@@ -135,14 +130,21 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    limit: int = getattr(request.app.state, "max_body", MAX_BODY_BYTES)
     details = {
         404: ("Not found", "There is nothing at this address."),
         405: ("Method not allowed", "This address does not take that method."),
-        413: ("Too large", f"The body may have at most {MAX_BODY_BYTES // 1024} KB."),
+        413: ("Too large", f"The body may have at most {limit // 1024} KB."),
     }
     title, detail = details.get(error.status_code, ("Request refused", str(error.detail)))
     headers = dict(error.headers or {})
     return answer(request, Problem(error.status_code, title, detail, headers=headers))
+
+
+async def _on_uncaught(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return await _on_http_error(request, error)
+    return await _on_error(request, error)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """JSON logs with trace ids (W3C Trace Context). Nothing personal is ever passed to a logger."""
 
 import logging
+import re
 import secrets
 import sys
 import traceback
@@ -8,6 +9,18 @@ from contextvars import ContextVar
 
 from pythonjsonlogger.json import JsonFormatter
 
+_TALKATIVE = (
+    "alembic",
+    "aiosqlite",
+    "httpcore",
+    "httpx",
+    "python_multipart",
+    "sqlalchemy",
+    "uvicorn",
+)
+"""Libraries that below WARNING quote statements, parameters, addresses and bodies."""
+
+_VALID = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 
 
@@ -23,9 +36,7 @@ def current_traceparent() -> str:
 
 def follow(traceparent: str) -> None:
     """The work from here on belongs to this trace; one that is no traceparent starts a new one."""
-    parts = traceparent.split("-")
-    ok = len(parts) == 4 and [len(part) for part in parts] == [2, 32, 16, 2]
-    _traceparent.set(traceparent if ok and traceparent.isascii() else new_traceparent())
+    _traceparent.set(traceparent if _VALID.fullmatch(traceparent) else new_traceparent())
 
 
 def frames(error: BaseException) -> list[str]:
@@ -58,5 +69,5 @@ def configure(level: str = "INFO") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -167,7 +167,7 @@ async def test_a_value_that_fits_no_column_becomes_a_dead_letter(toy: Toy) -> No
 async def test_the_notice_says_where_and_why_and_nothing_of_whom(toy: Toy) -> None:
     poison = captured("lead", 7)
     toy.poison = {poison.id}
-    secret = b'{"lead_id": "x", "captured_at": "jane.roe@example.com", "facts": {"jane@x.example": {"b": 1}}}'
+    secret = b'{"lead_id": "x", "captured_at": "jane.roe@x.example", "facts": {"jane@x": {"b": 1}}}'
     await _process(toy, poison, garbage("other", secret))
     one, two = await _notices(toy)
     assert (one.service, one.consumer) == ("qualify", "qualify")
