@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from services.routing.domain.assignment import (
-    WAITING,
     Assignment,
     Attempt,
     State,
@@ -42,9 +41,9 @@ async def on_lead_qualified(event: Event[LeadQualified], work: Work, clock: Cloc
     now = await work.now()
     owner = work.leads.owner(data.lead_id)
     if owner is not None:
+        # Still counted as waiting in this batch's pool: the clock may have been faster than we
+        # were, and then releasing it here too would let a rep have one more than their capacity.
         work.leads.close(owner, "NEW_CYCLE", now)
-        if owner.state in WAITING:
-            pool.release(owner.rep_id)
     policy = await work.policy()
     lead = _lead(data, now)
     await settle(work, lead, pool.choose(policy.group(lead.context()), {}))

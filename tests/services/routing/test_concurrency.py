@@ -10,7 +10,7 @@ from sqlalchemy import select
 from services.routing.store.tables import assignments
 from shared.access import Role
 from shared.contracts.events import EventData
-from tests.services.routing.desk import Desk, mql, open_desk, overlaps
+from tests.services.routing.desk import Desk, mql, open_desk, overlaps, until
 
 REASONS = ("WRONG_TERRITORY", "NO_CAPACITY", "SPAM", "NOT_A_BUYER")
 
@@ -106,7 +106,13 @@ async def test_two_processes_never_give_a_lead_twice(
         for d in desks:
             for lead in leads:
                 await d.happen(lead)
-        await asyncio.sleep(1.0)
+
+        async def everybody_had_an_owner() -> bool:
+            async with desk.db.read() as conn:
+                owned = await conn.execute(select(assignments.c.lead_id).distinct())
+                return len(owned.all()) == len(leads)
+
+        await until(everybody_had_an_owner, "an owner for each lead", seconds=60)
         over.set()
         await asyncio.gather(*background)
 
