@@ -139,12 +139,6 @@ def moved(lead: Lead, move: Move) -> Lead:
     return replace(lead, stage=move.stage, since=move.at, place=move.place, firsts=firsts)
 
 
-def first_touch(lead: Lead) -> datetime | None:
-    """The first human action: a rep saw the lead, took it or turned it down."""
-    human = (Stage.ACKNOWLEDGED, Stage.ACCEPTED, Stage.REJECTED)
-    return min((lead.firsts[s] for s in human if s in lead.firsts), default=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Mql:
     """One time a lead became an MQL: the decision, and what sales made of it.
