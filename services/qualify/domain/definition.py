@@ -108,7 +108,10 @@ def compile_definition(version: int, document: Mapping[str, Any]) -> Definition:
 
     Raises InvalidDefinition with every mistake at once.
     """
-    errors: list[DefinitionError] = []
+    errors = [
+        DefinitionError(pointer, "holds a NUL character, which can't be stored: remove it")
+        for pointer in _unstorable(document)
+    ]
     criteria = _criteria(document["criteria"], errors)
     disqualifiers = _disqualifiers(document.get("disqualifiers") or [], errors)
     _check_ids(document, errors)
@@ -142,6 +145,19 @@ def unknown_fields(document: Mapping[str, Any]) -> list[str]:
         for field in dict.fromkeys(named)
         if field not in KNOWN_FIELDS and not field.startswith((ACTIVITY, "fields."))
     ]
+
+
+def _unstorable(value: Any, pointer: str = "") -> list[str]:
+    """Pointers to the texts with a NUL character, which PostgreSQL does not keep."""
+    if isinstance(value, str):
+        return [pointer] if "\0" in value else []
+    if isinstance(value, Mapping):
+        steps = list(value.items())
+    elif isinstance(value, list):
+        steps = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return []
+    return [found for step, item in steps for found in _unstorable(item, f"{pointer}/{step}")]
 
 
 def _criteria(

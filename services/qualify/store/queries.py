@@ -45,6 +45,8 @@ async def find_version(conn: AsyncConnection, version: int | None) -> Version | 
 
 async def lead_history(conn: AsyncConnection, lead_id: str, limit: int) -> LeadHistory | None:
     """What is known of a lead, and how it was decided."""
+    if "\0" in lead_id:
+        return None  # PostgreSQL would refuse the question
     row = (await conn.execute(select(leads).where(leads.c.lead_id == lead_id))).first()
     if row is None:
         return None

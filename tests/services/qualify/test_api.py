@@ -145,6 +145,19 @@ async def test_an_unknown_lead_has_no_score(qualify):
     assert answer.status_code == 404
 
 
+async def test_characters_that_no_database_keeps_are_refused(qualify):
+    assert (await qualify.client.get("/qualify/v1/leads/a%00b/score")).status_code == 404
+    assert (await qualify.client.get(f"{URL}/%00")).status_code == 404
+    for place in (["name"], ["criteria", 0, "value"], ["criteria", 0, "field"]):
+        answer = await qualify.client.post(URL, json=changed(place, "a\0b"))
+        assert answer.status_code == 422, place
+        assert answer.json()["errors"][0]["pointer"] == "/" + "/".join(map(str, place))
+    body = b'{"name": "\\ud800", "threshold": 1, "criteria": []}'
+    json = {"Content-Type": "application/json"}
+    assert (await qualify.client.post(URL, content=body, headers=json)).status_code in (400, 422)
+    assert (await qualify.client.post(URL, content=b"{", headers=json)).status_code == 400
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_who_may_do_what(qualify):
     async def code(method, path, role, **more):
