@@ -110,6 +110,11 @@ assignments = Table(
     Index(
         "assignments_waiting",
         "due_at",
+        sqlite_where=text(WAITING_SQL),
+        postgresql_where=text(WAITING_SQL),
+    ),
+    Index(
+        "assignments_waiting_of_rep",
         "rep_id",
         sqlite_where=text(WAITING_SQL),
         postgresql_where=text(WAITING_SQL),

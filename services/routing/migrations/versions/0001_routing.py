@@ -115,7 +115,14 @@ def _assignments() -> None:
     op.create_index(
         "assignments_waiting",
         "assignments",
-        ["due_at", "rep_id"],
+        ["due_at"],
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
+    )
+    op.create_index(
+        "assignments_waiting_of_rep",
+        "assignments",
+        ["rep_id"],
         sqlite_where=WAITING,
         postgresql_where=WAITING,
     )
