@@ -17,7 +17,8 @@ FREEZE_SECONDS: Final = 12.5
 @dataclass(frozen=True, slots=True)
 class Blow:
     """``at`` seconds into the round, ``target`` goes down for ``down`` seconds. ``kind``: kill (a
-    process), freeze (SIGSTOP, then SIGCONT), part (PostgreSQL or Kafka, killed)."""
+    process), stop (SIGTERM, as in an update), freeze (SIGSTOP, then SIGCONT), part (PostgreSQL or
+    Kafka, killed)."""
 
     at: float
     kind: str
@@ -26,8 +27,8 @@ class Blow:
 
 
 def plan(random: Random, number: int, stand: Stand, seconds: float, only: str = "") -> list[Blow]:
-    """The blows of round ``number`` (from 1). ``only`` restricts them to one kind: ``freeze``,
-    ``kill`` or ``none``."""
+    """The blows of round ``number`` (from 1). ``only`` restricts them to one kind: ``freeze``
+    or ``none``."""
     names = sorted(stand.processes)
     if only == "none":
         return []
@@ -35,7 +36,8 @@ def plan(random: Random, number: int, stand: Stand, seconds: float, only: str = 
         return [Blow(1.0, "freeze", "qualify-1", FREEZE_SECONDS)]
     if len(names) == 1:
         times = sorted(random.uniform(0.4, seconds * 0.9) for _ in range(random.choice([1, 1, 2])))
-        return [Blow(at, "kill", names[0], random.uniform(0, 0.3)) for at in times]
+        kind = "stop" if number % 5 == 4 else "kill"
+        return [Blow(at, kind, names[0], random.uniform(0, 0.3)) for at in times]
     blows = [
         Blow(random.uniform(0.2, seconds * 0.6), "kill", name, random.uniform(0, 1.0))
         for name in random.sample(names, random.choice([1, 2, 2, 3]))
@@ -88,7 +90,13 @@ async def _one(stand: Stand, ledger: Ledger, blow: Blow) -> None:
         await asyncio.sleep(blow.down)
         stand.processes[blow.target].signal(signal.SIGCONT)
     else:
-        await asyncio.to_thread(stand.processes[blow.target].kill)
+        process = stand.processes[blow.target]
+        if blow.kind == "stop":
+            status = await asyncio.to_thread(process.stop)
+            if status != 0:
+                ledger.refusal(f"SIGTERM to {blow.target}", status or -1, process.tail(5))
+        else:
+            await asyncio.to_thread(process.kill)
         await asyncio.sleep(blow.down)
         stand.before_start()
         stand.processes[blow.target].start()
@@ -96,5 +104,6 @@ async def _one(stand: Stand, ledger: Ledger, blow: Blow) -> None:
 
 
 def words(blows: Sequence[Blow]) -> str:
-    """``capture-2, postgres, ~routing-1`` (``~``: frozen)."""
-    return ", ".join(("~" if b.kind == "freeze" else "") + b.target for b in blows) or "nothing"
+    """``capture-2, postgres, ~routing-1, (qualify-1)`` (``~``: frozen, in brackets: SIGTERM)."""
+    patterns = {"freeze": "~{}", "stop": "({})"}
+    return ", ".join(patterns.get(b.kind, "{}").format(b.target) for b in blows) or "nothing"

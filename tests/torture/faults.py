@@ -140,6 +140,32 @@ def no_unique_owner() -> None:
     consumer.HANDLERS[LeadQualified] = on_lead_qualified  # type: ignore[index]
 
 
+def slow() -> None:
+    """No fault: only the slowness with which the others are planted, and more of it."""
+    from shared.db import outbox
+    from shared.runtime.consumer import Consumer
+    from shared.runtime.unit_of_work import UnitOfWork
+
+    process, flush, remove = Consumer.process, UnitOfWork.flush, outbox.remove
+
+    async def process_slowly(self: Consumer[Any], messages: Any) -> None:
+        await asyncio.sleep(random.choice((0.0, 0.3)))
+        await process(self, messages)
+
+    async def flush_slowly(self: UnitOfWork) -> None:
+        await flush(self)
+        if self.emitted:
+            await asyncio.sleep(random.choice((0.0, 0.0, 0.1)))
+
+    async def remove_slowly(conn: Any, seqs: Sequence[int]) -> None:
+        await asyncio.sleep(random.choice((0.0, 0.2)))
+        await remove(conn, seqs)
+
+    outbox.remove = remove_slowly
+    Consumer.process = process_slowly  # type: ignore[method-assign]
+    UnitOfWork.flush = flush_slowly  # type: ignore[method-assign]
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault, how the torture gets at it, and what it finds then."""
@@ -166,6 +192,10 @@ FAULTS: Final[dict[str, Fault]] = {
 }
 
 
+SLOW: Final = "slow"
+"""The name of ``slow`` where a fault's name is expected."""
+
+
 def command(name: str) -> list[str]:
     """What stands for ``leadloop`` when this fault is planted."""
     return [sys.executable, str(Path(__file__).absolute()), name]
@@ -174,7 +204,7 @@ def command(name: str) -> list[str]:
 def main() -> None:
     """Plant the fault that the first argument names, and be ``leadloop`` for the rest."""
     name = sys.argv.pop(1)
-    FAULTS[name].plant()
+    slow() if name == SLOW else FAULTS[name].plant()
     from deploy.cli import main as leadloop
 
     leadloop()

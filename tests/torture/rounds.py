@@ -88,13 +88,15 @@ class Round:
     taken: int = 0
     answers: int = 0
     breaches: int = 0
+    repeats: int = 0
     drained: float = 0.0
     findings: list[Finding] = field(default_factory=list)
 
     def line(self, mode: str) -> str:
         return (
             f"{mode} {self.number:3}  {self.taken:4} × 202  {self.answers:3} answers"
-            f"  {self.breaches:3} breaches  drained in {self.drained:4.1f} s"
+            f"  {self.breaches:3} breaches  {self.repeats:2} repeats"
+            f"  drained in {self.drained:4.1f} s"
             f"  {'ok' if not self.findings else f'{len(self.findings)} FINDINGS'}"
             f"  killed: {self.blows}"
         )
@@ -181,7 +183,7 @@ class Torture:
         random = Random(f"{self.options.seed}/{number}")
         blows = chaos.plan(random, number, self.stand, self.seconds, self.options.blows)
         done = Round(number, chaos.words(blows))
-        before = (self.ledger.accepted_count, len(self.ledger.given), self._breaches())
+        before = self._figures()
         self.ledger.note("round", number=number, plan=repr(blows))
         await self._policy(SHORT_MINUTES, capacity=10)
         seconds = chaos.length(blows, self.seconds)
@@ -202,18 +204,19 @@ class Torture:
             done.findings += await self._drain()
             found = await self._compare()
         done.findings += found
-        done.taken = self.ledger.accepted_count - before[0]
-        done.answers = len(self.ledger.given) - before[1]
-        done.breaches = self._breaches() - before[2]
+        news = [after - earlier for after, earlier in zip(self._figures(), before, strict=True)]
+        done.taken, done.answers, done.breaches, done.repeats = news
         return done
+
+    def _figures(self) -> tuple[int, int, int, int]:
+        breaches = sum(turn.closed_because == "SLA_BREACHED" for turn in self.history.turns)
+        repeats = sum(event.id in self.planted for event in self.history.log)
+        return self.ledger.accepted_count, len(self.ledger.given), breaches, repeats
 
     async def _compare(self) -> list[Finding]:
         databases, backwards = self.stand.databases, await self.stand.backwards()
         self.history = await read(databases, backwards, await self.stand.read_log())
         return check(self.ledger, self.history, self.planted)
-
-    def _breaches(self) -> int:
-        return sum(turn.closed_because == "SLA_BREACHED" for turn in self.history.turns)
 
     async def _hostile(self, random: Random, until: float) -> None:
         """Put MQL events on the log again as other events: a producer that repeats itself."""
