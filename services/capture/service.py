@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.routing import Route
 
 from services.capture.domain.form import DEMO
-from services.capture.http import PATH, PostLeads, api_router, describe_post
+from services.capture.http import PATH, LongWay, PostLeads, Shortcut, api_router, describe_post
 from services.capture.reception import Reception
 from services.capture.settings import Settings
 from services.capture.store.catalogue import Catalogue
@@ -36,8 +36,9 @@ def build(settings: Settings, infra: Infra) -> Service:
         description="Takes leads in, once each, and loses none.",
         parses_itself=[PATH],
     )
-    # First, so that the busiest path is matched before any other.
-    app.router.routes.insert(0, Route(PATH, PostLeads(reception, infra.access), methods=["POST"]))
+    post_leads = PostLeads(reception, infra.access)
+    app.add_middleware(Shortcut, endpoint=post_leads)
+    app.router.routes.insert(0, Route(PATH, LongWay(post_leads), methods=["POST"]))
     describe_post(app)
     app.include_router(api_router(infra, transactions, reception))
     app.include_router(pages_router(infra.db, reception))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Boolean, Integer, LargeBinary, Table
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,6 +65,26 @@ class BulkInsert:
         else:
             columns = tuple(list(column) for column in zip(*rows, strict=True))
             await conn.exec_driver_sql(self._postgresql, columns)
+
+
+async def present(
+    conn: AsyncConnection, table: Table, column: str, values: Sequence[str]
+) -> Sequence[str]:
+    """Those of ``values`` that may be in a column: all of them on PostgreSQL, where asking costs
+    as much as reading; on SQLite those that are, so that the read after it can often be saved."""
+    if conn.dialect.name != "sqlite" or not values:
+        return values
+    driver = (await conn.get_raw_connection()).driver_connection
+    assert driver is not None
+    query = (
+        f'SELECT "{column}" FROM {table.name} '  # noqa: S608
+        f'WHERE "{column}" IN (SELECT value FROM json_each(?))'
+    )
+    try:
+        rows = await driver.execute_fetchall(query, (orjson.dumps(list(values)).decode(),))
+    except sqlite3.OperationalError as error:
+        raise OperationalError(query, None, error) from error
+    return [row[0] for row in rows]
 
 
 def stamp(conn: AsyncConnection, moment: datetime) -> Any:

@@ -21,8 +21,6 @@ Commit = Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]
 """Commits a batch in one transaction and gives one answer for each item, in order. An answer that
 is an exception is raised for that item alone. Raising rolls the whole batch back."""
 
-_QUIET_TURNS = 2
-
 
 class Overloaded(Exception):
     """More waits than can be written soon: try again in a second."""
@@ -31,11 +29,11 @@ class Overloaded(Exception):
 class GroupCommit(Generic[T, R]):
     """The one writer of a kind of item.
 
-    A batch is whatever has gathered while the one before it was being committed, up to
-    ``max_batch`` items; an item that comes alone is committed at once. While items keep coming in,
-    a batch waits for them, up to ``max_wait`` seconds. When a batch fails, each of its items is
-    tried alone, so that one bad item fails for itself; when the database itself is away
-    (``is_transient``) all of them fail at once.
+    An item that comes alone is committed at once. Under load a batch waits, up to ``max_wait``
+    seconds, until it is as large as the one before it and what gathered behind that: as many
+    callers as there were a moment ago. It never exceeds ``max_batch`` items. When a batch fails,
+    each of its items is tried alone, so that one bad item fails for itself; when the database
+    itself is away (``is_transient``) all of them fail at once.
     """
 
     def __init__(
@@ -53,7 +51,8 @@ class GroupCommit(Generic[T, R]):
         self._max_wait = max_wait
         self._max_queue = max_queue
         self._queue: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._idle: asyncio.Future[None] | None = None
+        self._enough: asyncio.Future[None] | None = None
+        self._wanted = 1
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,6 +65,7 @@ class GroupCommit(Generic[T, R]):
     async def stop(self) -> None:
         """Refuse new items and return once all that were handed in are committed."""
         self._stopping = True
+        self._wanted = 0
         self._wake()
         if self._task is not None:
             await self._task
@@ -94,30 +94,36 @@ class GroupCommit(Generic[T, R]):
         return answer
 
     def _wake(self) -> None:
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
+        if (
+            self._enough is not None
+            and not self._enough.done()
+            and len(self._queue) >= self._wanted
+        ):
+            self._enough.set_result(None)
 
     async def _run(self) -> None:
-        assert self._loop is not None
+        callers = 1
         while self._queue or not self._stopping:
             if not self._queue:
-                self._idle = self._loop.create_future()
-                await self._idle
-                self._idle = None
+                await self._gathered(1)
                 continue
-            await self._gather()
+            await self._gathered(min(callers, self._max_batch), self._max_wait)
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
             await self._settle(batch)
+            callers = len(batch) + len(self._queue)
 
-    async def _gather(self) -> None:
-        """Let the loop take in what has already arrived, for as long as it keeps arriving."""
+    async def _gathered(self, wanted: int, patience: float | None = None) -> None:
+        """Wait until ``wanted`` items are there, the writer is stopping, or for so many seconds."""
+        if len(self._queue) >= wanted or self._stopping:
+            return
         assert self._loop is not None
-        until = self._loop.time() + self._max_wait
-        quiet, seen = 0, len(self._queue)
-        while quiet < _QUIET_TURNS and seen < self._max_batch and self._loop.time() < until:
-            await asyncio.sleep(0)
-            quiet = quiet + 1 if len(self._queue) == seen else 0
-            seen = len(self._queue)
+        self._wanted = wanted
+        enough = self._enough = self._loop.create_future()
+        timer = self._loop.call_later(patience, _end, enough) if patience is not None else None
+        await enough
+        self._enough = None
+        if timer is not None:
+            timer.cancel()
 
     async def _settle(self, batch: Sequence[tuple[T, "asyncio.Future[R]"]]) -> None:
         try:
@@ -133,6 +139,11 @@ class GroupCommit(Generic[T, R]):
             return
         for (_, answer), given in zip(batch, answers, strict=True):
             _give(answer, given)
+
+
+def _end(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _give(answer: "asyncio.Future[R]", given: R | Exception) -> None:

@@ -56,6 +56,8 @@ class PostLeads:
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
                 body += message.get("body", b"")
+                if len(body) > MAX_BODY:
+                    raise _oversized()
                 if not message.get("more_body", False):
                     break
             stored_key = scoped_key(principal.key_id, key)

@@ -13,7 +13,7 @@ from services.capture.domain.lead import Lead, Received
 from services.capture.ports import Activity, Answer, Answered, Posted
 from services.capture.store.catalogue import Catalogue
 from services.capture.store.tables import activities, leads, seen_fields, submissions
-from shared.db.bulk import BulkInsert, stamp
+from shared.db.bulk import BulkInsert, present, stamp
 from shared.db.engine import insert
 from shared.runtime.clock import Clock
 from shared.runtime.unit_of_work import UnitOfWork
@@ -86,8 +86,12 @@ class CaptureUnitOfWork(UnitOfWork):
         wanted = sorted(set(identities))
         keys = sorted(set(idempotency_keys))
         await self._lock([*wanted, *(f"key:{key}" for key in keys)])
-        rows = await self.conn.execute(select(leads).where(self._one_of(leads.c.identity, wanted)))
-        self._leads = {row.identity: _lead(row) for row in rows}
+        known = await present(self.conn, leads, "identity", wanted)
+        if known:
+            query = select(leads).where(self._one_of(leads.c.identity, known))
+            self._leads = {row.identity: _lead(row) for row in await self.conn.execute(query)}
+        if keys:
+            keys = list(await present(self.conn, submissions, "idempotency_key", keys))
         if keys:
             await self._load_answers(keys)
 
