@@ -116,17 +116,18 @@ class Starter:
             await service.start()
 
     async def failed(self) -> None:
-        """Returns when a part has ended for good."""
+        """Returns when a part has ended that should go on: better to end with it, and be started
+        again, than to stand there without it."""
         while True:
-            loops = [self._bus, *self._services.values()]
+            loops: list[Loop] = [self._bus, *self._services.values()]
             for service in self._services.values():
                 loops += [part for part in service.parts if isinstance(part, Loop)]
+            for loop in loops:
+                if loop.task is not None and loop.task.done() and not loop.stopping.is_set():
+                    log.critical("%s has ended", loop.name)
+                    return
             tasks = [loop.task for loop in loops if loop.task is not None]
-            done, _ = await asyncio.wait(tasks, timeout=0.5, return_when=asyncio.FIRST_EXCEPTION)
-            if any(not task.cancelled() and task.exception() for task in done):
-                return
-            if done:
-                await asyncio.sleep(0.5)
+            await asyncio.wait(tasks, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
 
     async def stop(self) -> None:
         for service in reversed(list(self._services.values())):

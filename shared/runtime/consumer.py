@@ -83,7 +83,7 @@ class Consumer(Loop, Generic[U]):
             known = await self._load(places)
             # All of them: the whole batch was rolled back, also what came of a log's beginning.
             await self._subscription.seek({place: known.get(place, 0) for place in places})
-        except Exception:
+        except BaseException:
             # The batch is rolled back: leave the group and come back at the stored positions.
             await self.close()
             raise

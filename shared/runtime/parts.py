@@ -92,7 +92,9 @@ class Loop:
             except self._fatal as error:
                 log.critical("%s: %s", self.name, error)
                 raise
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and _cancelled_on_purpose():
+                    raise
                 expected = isinstance(error, BusUnavailable) or is_transient(error)
                 if self._trouble is None or not expected:
                     # Once per trouble; its text may quote a lead, so only its class is logged.
@@ -136,6 +138,13 @@ class Timer(Loop):
         for task in waiting:
             task.cancel()
         self._now.clear()
+
+
+def _cancelled_on_purpose() -> bool:
+    """Whether somebody cancelled this task. A library that awaits a future of its own which it
+    cancelled raises CancelledError too, and would silently end a loop that took it at its word."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def describe(error: BaseException) -> str:

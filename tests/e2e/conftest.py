@@ -19,6 +19,7 @@ class Product:
 
     urls: dict[str, str]
     environment: dict[str, str]
+    logs: list[Path]
 
     @property
     def admin_key(self) -> str:
@@ -74,7 +75,7 @@ def product(
         try:
             process.wait_ready()
             names = ("capture", "qualify", "routing", "feedback")
-            yield Product(dict.fromkeys(names, process.url), process.environment)
+            yield Product(dict.fromkeys(names, process.url), process.environment, [process.log])
         finally:
             process.stop()
         return
@@ -86,6 +87,6 @@ def product(
         pytest.fail(str(failure))
     try:
         urls = {process.service: process.url for process in stack.processes.values()}
-        yield Product(urls, stack.environment)
+        yield Product(urls, stack.environment, [p.log for p in stack.processes.values()])
     finally:
         stack.stop()
