@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """What an operator may change about capture."""
 
-    model_config = SettingsConfigDict(env_prefix="LEADLOOP_CAPTURE_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LEADLOOP_CAPTURE_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
 
     default_country: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
     """ISO 3166-1 alpha-2: reads phone numbers that come with neither country code nor country."""

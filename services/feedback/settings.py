@@ -30,7 +30,9 @@ wait for people. A stage that is not named here is a place to rest."""
 class Settings(BaseSettings):
     """What an operator may choose."""
 
-    model_config = SettingsConfigDict(env_prefix="LEADLOOP_FEEDBACK_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LEADLOOP_FEEDBACK_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
 
     minimum_per_side: Annotated[int, Field(ge=5)] = 20
     """Labelled answers needed with and without a criterion before it is compared at all."""

@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """What an operator may change about qualify."""
 
-    model_config = SettingsConfigDict(env_prefix="LEADLOOP_QUALIFY_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LEADLOOP_QUALIFY_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
 
     batch: Annotated[int, Field(ge=1, le=5000)] = 500
     """Most events that share one transaction."""
