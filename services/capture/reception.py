@@ -13,7 +13,6 @@ from services.capture.domain.submission import FieldError
 from services.capture.handlers import capture_leads
 from services.capture.intake.reading import read_submission
 from services.capture.ports import Answer, Posted
-from services.capture.settings import Settings
 from services.capture.store.catalogue import REFRESH_SECONDS, Catalogue
 from services.capture.store.reading import add_bad_submissions, forget_bad_submissions
 from services.capture.store.work import CaptureUnitOfWork
@@ -56,16 +55,19 @@ class Reception:
         transactions: Transactions[CaptureUnitOfWork],
         catalogue: Catalogue,
         clock: Clock,
-        settings: Settings,
+        *,
+        default_country: str,
+        bad_submission_days: float,
+        queue: int,
     ) -> None:
         self._db = db
         self._transactions = transactions
         self._clock = clock
-        self._region = settings.default_country or None
-        self._bad_days = settings.bad_submission_days
+        self._region = default_country or None
+        self._bad_days = bad_submission_days
         self.catalogue = catalogue
         self.writer: GroupCommit[Posted, Answer] = GroupCommit(
-            "capture.writer", self._commit, max_queue=settings.queue
+            "capture.writer", self._commit, max_queue=queue
         )
         self._bad: GroupCommit[Refused, None] = GroupCommit(
             "capture.bad-writer", self._commit_bad, max_queue=256

@@ -28,7 +28,7 @@ def build(settings: Settings, infra: Infra) -> Service:
         return CaptureUnitOfWork(conn, infra.clock, catalogue)
 
     transactions = Transactions(infra.db, "capture", infra.clock, work)
-    reception = Reception(infra.db, transactions, catalogue, infra.clock, settings)
+    reception = Reception(infra.db, transactions, catalogue, infra.clock, **settings.model_dump())
     app = create_app(
         "capture",
         "capture",
