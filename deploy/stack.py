@@ -85,6 +85,7 @@ class Process:
             time.sleep(0.05)
 
     def signal(self, number: int) -> None:
+        """Send a signal, if the process still runs."""
         if self.popen is not None and self.popen.poll() is None:
             self.popen.send_signal(number)
 
@@ -107,6 +108,7 @@ class Process:
             return None
 
     def tail(self, lines: int = 30) -> str:
+        """The end of the process's log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 

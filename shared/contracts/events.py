@@ -39,6 +39,8 @@ class EventData(BaseModel):
 
 
 class LeadEvent(EventData):
+    """Something about one lead; its events stay in order."""
+
     lead_id: str
 
     def key(self) -> str:

@@ -36,6 +36,7 @@ def decode_number(cursor: str | None) -> int:
 
 
 def bad_cursor() -> Problem:
+    """The problem that a cursor not of our making is."""
     return Problem(
         400,
         "Unknown cursor",

@@ -23,6 +23,7 @@ class Wake:
         self._event = asyncio.Event()
 
     def set(self) -> None:
+        """Say that there is work."""
         self._event.set()
 
     async def wait(self, timeout: float) -> bool:
@@ -82,6 +83,7 @@ class UnitOfWork:
         return bool(self._events)
 
     def committed(self) -> None:
+        """Make the calls that waited for the commit."""
         for call in self._after_commit:
             call()
 

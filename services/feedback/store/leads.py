@@ -50,6 +50,7 @@ class LeadRepository:
         return self._leads.get(lead_id)
 
     def keep_lead(self, lead: Lead) -> None:
+        """Write this lead with the rest of the batch."""
         self._leads[lead.lead_id] = lead
         self._kept[0][lead.lead_id] = None
 
@@ -60,10 +61,12 @@ class LeadRepository:
         return self._mqls.get((lead_id, cycle)) or Mql(lead_id, cycle)
 
     def keep_mql(self, mql: Mql) -> None:
+        """Write this MQL with the rest of the batch."""
         self._mqls[mql.lead_id, mql.cycle] = mql
         self._kept[1][mql.lead_id, mql.cycle] = None
 
     def attempt(self, assignment_id: str) -> Attempt | None:
+        """One assignment attempt, as far as it is known."""
         return self._attempts.get(assignment_id)
 
     def waiting(self, lead_id: str, cycle: int) -> list[Attempt]:
@@ -75,6 +78,7 @@ class LeadRepository:
         return sorted(found, key=lambda attempt: attempt.attempt)
 
     def keep_attempt(self, attempt: Attempt) -> None:
+        """Write this attempt with the rest of the batch."""
         self._attempts[attempt.assignment_id] = attempt
         self._kept[2][attempt.assignment_id] = None
 
@@ -90,6 +94,7 @@ class LeadRepository:
         return OutcomeRecorded.model_validate(dict(row._mapping)) if row is not None else None
 
     def add_outcome(self, outcome: OutcomeRecorded, cycle: int, step: int, at: datetime) -> None:
+        """Note an outcome that moved a lead, at ``step`` of its ``cycle``."""
         plain = {"stage": outcome.stage.value, "reason": outcome.reason and str(outcome.reason)}
         numbers = {"cycle": cycle, "step": step, "recorded_at": at}
         self._outcomes.append(outcome.model_dump() | plain | numbers)

@@ -22,6 +22,7 @@ class ProposalRepository:
         self._conn = conn
 
     async def publish(self, definition: DefinitionDocument, at: datetime) -> None:
+        """From now on this version is the published one."""
         statement = insert(self._conn, definitions).values(
             version=definition.version,
             document=definition.model_dump(mode="json"),
@@ -41,6 +42,7 @@ class ProposalRepository:
         )
 
     async def retire(self, version: int) -> None:
+        """This version scores no longer."""
         await self._conn.execute(
             update(definitions).where(definitions.c.version == version).values(retired=True)
         )
@@ -74,6 +76,7 @@ class ProposalRepository:
         ]
 
     async def find(self, proposal_id: str) -> dict[str, Any] | None:
+        """One proposal, or None."""
         found = await self._conn.execute(
             select(proposals).where(proposals.c.proposal_id == proposal_id)
         )
@@ -81,11 +84,13 @@ class ProposalRepository:
         return dict(row._mapping) if row is not None else None
 
     async def add(self, row: dict[str, Any]) -> None:
+        """Write a new proposal."""
         await self._conn.execute(proposals.insert(), [row])
 
     async def refresh(
         self, proposal_id: str, evidence: dict[str, Any], answers: int, at: datetime
     ) -> None:
+        """Give an open proposal the evidence of today."""
         await self._conn.execute(
             update(proposals)
             .where(proposals.c.proposal_id == proposal_id)
@@ -94,6 +99,7 @@ class ProposalRepository:
         )
 
     async def resolve(self, proposal_id: str, status: Status, at: datetime, **values: Any) -> None:
+        """Give a proposal its next status."""
         await self._conn.execute(
             update(proposals)
             .where(proposals.c.proposal_id == proposal_id)

@@ -124,6 +124,7 @@ class DecisionRows:
         return decision_of_row(row) if row else None
 
     async def save(self) -> None:
+        """Write what the batch decided, in bulk."""
         if self._added:
             rows = [decision_row(new_id(), decision) for decision in self._added]
             await self._conn.execute(decisions.insert(), rows)
