@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from starlette.exceptions import HTTPException
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -16,7 +14,6 @@ PATH: Final = "/capture/v1/leads"
 _HEADERS: Final = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _KEPT: Final = frozenset({400, 413, 415, 422})
 _MAY_POST: Final = (Role.FORM, Role.SERVICE, Role.MARKETER, Role.ADMIN)
-_ANY_SIZE: Final = 1 << 62
 
 
 class PostLeads:
@@ -28,7 +25,7 @@ class PostLeads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         authorization = key = None
-        content_type = length = ""
+        content_type = ""
         for name, value in scope["headers"]:
             if name == b"content-type":
                 content_type = value.decode("latin-1")
@@ -36,19 +33,10 @@ class PostLeads:
                 authorization = value.decode("latin-1")
             elif name == b"idempotency-key":
                 key = value.decode("latin-1")
-            elif name == b"content-length":
-                length = value.decode("latin-1")
         principal = self._access.authenticate(authorization)
         if principal.role not in _MAY_POST:
             self._access.require(principal, *_MAY_POST)
         source = f"key:{principal.key_id}"
-        if length.isdigit() and int(length) > MAX_BODY:
-            # The frame would answer by itself, before anything was read that could be kept.
-            async def start(_scope: Scope, take: Receive, _send: Send) -> None:
-                await self._too_large(content_type, take, source)
-
-            await RequestBodyLimitMiddleware(start, _ANY_SIZE)(scope, receive, send)
-            return
         body = b""
         try:
             while True:
@@ -67,11 +55,6 @@ class PostLeads:
             if problem.status in _KEPT:
                 await self._reception.keep(Refused(problem, content_type, body, source))
             raise
-        except HTTPException as error:  # the frame's limit, met while reading chunks
-            if error.status_code != 413:
-                raise
-            await self._reception.keep(Refused(_oversized(), content_type, body, source))
-            raise _oversized() from None
         except ClientDisconnect:
             return
         await send({"type": "http.response.start", "status": 202, "headers": _HEADERS})
@@ -80,16 +63,6 @@ class PostLeads:
             f'"status":"{answer.status}"}}'
         )
         await send({"type": "http.response.body", "body": text.encode()})
-
-    async def _too_large(self, content_type: str, receive: Receive, source: str) -> None:
-        body = b""
-        while len(body) < MAX_BODY:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body", False):
-                break
-        await self._reception.keep(Refused(_oversized(), content_type, body[:MAX_BODY], source))
-        raise _oversized()
 
 
 def _oversized() -> Problem:
