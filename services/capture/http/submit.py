@@ -57,12 +57,13 @@ class PostLeads:
             raise
         except ClientDisconnect:
             return
-        await send({"type": "http.response.start", "status": 202, "headers": _HEADERS})
         text = (
             f'{{"lead_id":"{answer.lead_id}","submission_id":"{answer.submission_id}",'
             f'"status":"{answer.status}"}}'
-        )
-        await send({"type": "http.response.body", "body": text.encode()})
+        ).encode()
+        headers = [*_HEADERS, (b"content-length", str(len(text)).encode())]
+        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        await send({"type": "http.response.body", "body": text})
 
 
 def _oversized() -> Problem:
