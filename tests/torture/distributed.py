@@ -1,6 +1,9 @@
 """The distributed set: processes of ``deploy.stack`` on a real PostgreSQL and a real Kafka."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,7 @@ class Distributed:
     def __init__(
         self, folder: Path, replicas: int | Mapping[str, int], command: Sequence[str] | None
     ) -> None:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it is killed here, on purpose
         self.folder = folder
         numbers = dict.fromkeys(SERVICES, replicas) if isinstance(replicas, int) else replicas
         extra: dict[str, Any] = {"settings": {"LEADLOOP_TOPIC_PREFIX": PREFIX}}
@@ -68,6 +72,8 @@ class Distributed:
         self._log: list[Logged] = []
         self._raw: dict[str, Any] = {}
         self._consumer: AIOKafkaConsumer | None = None
+        self._next: dict[TopicPartition, int] = {}
+        self._turn = asyncio.Lock()
 
     def start(self) -> None:
         try:
@@ -106,18 +112,23 @@ class Distributed:
         """Nothing: the log takes messages at any time."""
 
     async def read_log(self) -> list[Logged]:
-        consumer = await self._reader()
-        places = consumer.assignment()
-        ends = await consumer.end_offsets(places)
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
-            for batch in (await consumer.getmany(timeout_ms=500)).values():
-                for record in batch:
-                    self._keep(record)
+        async with self._reading() as consumer:
+            ends = await consumer.end_offsets(consumer.assignment())
+            behind = [place for place, end in ends.items() if self._next.get(place, 0) < end]
+            while behind:
+                batches = await consumer.getmany(*behind, timeout_ms=2000)
+                if not batches:
+                    raise TimeoutError(f"nothing to be read of {behind}")
+                for place, batch in batches.items():
+                    for record in batch:
+                        self._keep(record)
+                    self._next[place] = batch[-1].offset + 1
+                behind = [place for place in behind if self._next.get(place, 0) < ends[place]]
         return list(self._log)
 
     async def ends(self) -> dict[Place, int]:
-        consumer = await self._reader()
-        ends = await consumer.end_offsets(consumer.assignment())
+        async with self._reading() as consumer:
+            ends = await consumer.end_offsets(consumer.assignment())
         return {(p.topic.removeprefix(PREFIX), p.partition): end for p, end in ends.items()}
 
     async def redeliver(self, event_ids: Mapping[str, str]) -> None:
@@ -138,9 +149,10 @@ class Distributed:
             await producer.stop()
 
     async def close(self) -> None:
-        if self._consumer is not None:
-            await self._consumer.stop()
-            self._consumer = None
+        async with self._turn:
+            consumer, self._consumer = self._consumer, None
+            if consumer is not None:
+                await consumer.stop()
 
     async def backwards(self) -> list[str]:
         rows = await self.databases.rows("torture", "SELECT text FROM backwards")
@@ -149,13 +161,28 @@ class Distributed:
     def environment(self) -> dict[str, str]:
         return dict(self._stack.environment)
 
-    async def _reader(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._stack.kafka.bootstrap,
-                enable_auto_commit=False,
-                request_timeout_ms=5000,
-            )
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """The consumer at where it was. After any error it is a new one the next time."""
+        async with self._turn:
+            try:
+                if self._consumer is None:
+                    self._consumer = await self._new_consumer()
+                async with asyncio.timeout(15):
+                    yield self._consumer
+            except BaseException:
+                consumer, self._consumer = self._consumer, None
+                if consumer is not None:
+                    await consumer.stop()
+                raise
+
+    async def _new_consumer(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._stack.kafka.bootstrap,
+            enable_auto_commit=False,
+            request_timeout_ms=5000,
+        )
+        try:
             await consumer.start()
             places = [
                 TopicPartition(PREFIX + topic.name, number)
@@ -163,10 +190,12 @@ class Distributed:
                 for number in range(topic.partitions)
             ]
             consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            self._consumer = consumer
-            self._log.clear()
-        return self._consumer
+            for place in places:
+                consumer.seek(place, self._next.get(place, 0))
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
 
     def _keep(self, record: Any) -> None:
         headers = {name: value.decode() for name, value in record.headers}

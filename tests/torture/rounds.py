@@ -232,7 +232,6 @@ class Torture:
             except Exception as error:
                 # The broker or the database is down: that is what this is about.
                 self.ledger.note("not redelivered", why=repr(error))
-                await self.stand.close()
 
     # --- quiet --------------------------------------------------------------------------------
 
@@ -251,7 +250,6 @@ class Torture:
                 busy, waiting = await self._busy(), await self._waiting()
             except Exception as error:
                 busy, waiting = [f"cannot look: {error!r}"], []
-                await self.stand.close()
             reasons = busy + waiting
             if not reasons:
                 return []
