@@ -141,6 +141,8 @@ def _sqlite(target: URL, *, write: bool, checkpoints: bool) -> AsyncEngine:
         target,
         pool_size=1 if write else 4,
         max_overflow=0 if write else 8,
+        # A writer's block has committed or rolled back already: once more is a change of threads.
+        pool_reset_on_return=None if write else "rollback",
         hide_parameters=True,  # statements in errors must not quote leads
         json_serializer=_dumps,
         json_deserializer=orjson.loads,

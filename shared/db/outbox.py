@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.envelope import Event
@@ -22,6 +22,14 @@ from shared.db.tables import outbox, relay_lease
 
 RELAY = "relay"
 _INSERT = BulkInsert(outbox, ("event_id", "topic", "key", "headers", "value", "created_at"))
+
+_REMOVE = {
+    "sqlite": text("DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each(:seqs))"),
+    "postgresql": text(
+        "DELETE FROM outbox WHERE seq IN "
+        "(SELECT value::bigint FROM jsonb_array_elements_text(CAST(:seqs AS jsonb)))"
+    ),
+}
 
 
 class Pending(NamedTuple):
@@ -55,7 +63,8 @@ async def take(conn: AsyncConnection, limit: int) -> list[Pending]:
 
 async def remove(conn: AsyncConnection, seqs: Sequence[int]) -> None:
     """Forget rows that the broker has confirmed."""
-    await conn.execute(delete(outbox).where(outbox.c.seq.in_(seqs)))
+    # As one value: a thousand bound parameters cost more to prepare than the rows to delete.
+    await conn.execute(_REMOVE[conn.dialect.name], {"seqs": orjson.dumps(list(seqs)).decode()})
 
 
 async def backlog(conn: AsyncConnection) -> int:
