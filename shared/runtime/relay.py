@@ -1,10 +1,11 @@
 """Outbox → bus: publishes what was committed, in order, at least once."""
 
+import asyncio
 import time
 
 from prometheus_client import Counter, Gauge
 
-from shared.bus.api import Bus, Message, MissingTopics
+from shared.bus.api import Bus, BusUnavailable, Message, MissingTopics
 from shared.db import outbox
 from shared.db.engine import Database
 from shared.runtime.clock import new_id
@@ -50,7 +51,7 @@ class Relay(Loop):
         if not batch:
             await self._woken.wait(self._poll_seconds)
             return
-        await self._bus.publish([Message(r.topic, r.key, r.value, r.headers) for r in batch])
+        await self._publish([Message(r.topic, r.key, r.value, r.headers) for r in batch])
         async with self._db.write() as conn:
             await outbox.remove(conn, [row.seq for row in batch])
         PUBLISHED.labels(self._service).inc(len(batch))
@@ -60,6 +61,15 @@ class Relay(Loop):
         """The next rows to publish."""
         async with self._db.read() as conn:
             return await outbox.take(conn, self._limit)
+
+    async def _publish(self, messages: list[Message]) -> None:
+        """Publish, but for no longer than the lease lasts: after it another relay may be at it,
+        and what arrived late would stand behind what is newer."""
+        try:
+            async with asyncio.timeout(self._leased_until - time.monotonic()):
+                await self._bus.publish(messages)
+        except TimeoutError:
+            raise BusUnavailable("the broker did not confirm while the lease lasted") from None
 
     async def stop(self) -> None:
         self._woken.set()

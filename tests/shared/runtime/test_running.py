@@ -225,6 +225,40 @@ async def test_a_crashed_relays_lease_runs_out(toy: Toy) -> None:
         await until(lambda: bus.messages)
 
 
+async def test_no_publish_outlasts_the_lease(toy: Toy) -> None:
+    """A broker that hangs: the relay gives up before another one may publish the same keys."""
+
+    class Brief(Relay):
+        LEASE_SECONDS = 1.0
+
+    class Hanging(Recorder):
+        under_way = 0
+
+        async def publish(self, messages: Any) -> None:
+            self.under_way += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.under_way -= 1
+
+    class Watching(Recorder):
+        async def publish(self, messages: Any) -> None:
+            assert hanging.under_way == 0
+            await super().publish(messages)
+
+    hanging, watching = Hanging(), Watching()
+    stuck = relay_of(toy, hanging, Brief)
+    await stuck.start()
+    async with toy.transactions.begin() as uow:
+        uow.emit(captured("lead", 1).data)
+    await until(lambda: hanging.under_way)
+    async with running(relay_of(toy, watching)):
+        await until(lambda: hanging.under_way == 0)
+        assert "while the lease lasted" in (await stuck.check() or "")
+        await stuck.stop()
+        await until(lambda: watching.messages)
+
+
 @pytest.fixture
 def own_postgres(tmp_path: Path) -> Iterator[Postgres]:
     """A PostgreSQL that a test may stop."""
