@@ -26,7 +26,7 @@ Facts = dict[str, FactValue]
 
 
 class EventData(BaseModel):
-    """The data of one event type. ``type`` is its CloudEvents type, ``topic`` where it is written."""
+    """The data of one event type: ``type`` is its CloudEvents type, ``topic`` where it goes."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -306,7 +306,7 @@ class OutcomeRecorded(LeadEvent):
     occurred_at: AwareDatetime
 
 
-# --- definition.proposed and definition.published --------------------------------------------------
+# --- definition.proposed and definition.published -------------------------------------------------
 
 
 class PointsChange(BaseModel):

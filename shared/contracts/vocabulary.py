@@ -37,13 +37,9 @@ TRANSITIONS: Final[dict[Stage, frozenset[Stage]]] = {
     Stage.ASSIGNED: frozenset(
         {Stage.ACKNOWLEDGED, Stage.ACCEPTED, Stage.REJECTED, Stage.ASSIGNED, Stage.UNROUTED}
     ),
-    Stage.ACKNOWLEDGED: frozenset(
-        {Stage.ACCEPTED, Stage.REJECTED, Stage.ASSIGNED, Stage.UNROUTED}
-    ),
+    Stage.ACKNOWLEDGED: frozenset({Stage.ACCEPTED, Stage.REJECTED, Stage.ASSIGNED, Stage.UNROUTED}),
     Stage.ACCEPTED: frozenset({Stage.SQL, Stage.RECYCLED, Stage.DISQUALIFIED}),
-    Stage.REJECTED: frozenset(
-        {Stage.ASSIGNED, Stage.UNROUTED, Stage.NURTURE, Stage.DISQUALIFIED}
-    ),
+    Stage.REJECTED: frozenset({Stage.ASSIGNED, Stage.UNROUTED, Stage.NURTURE, Stage.DISQUALIFIED}),
     Stage.SQL: frozenset({Stage.OPPORTUNITY, Stage.RECYCLED, Stage.DISQUALIFIED}),
     Stage.OPPORTUNITY: frozenset({Stage.WON, Stage.LOST}),
     Stage.WON: frozenset(),

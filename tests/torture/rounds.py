@@ -263,7 +263,7 @@ class Torture:
     async def _ready(self) -> list[str]:
         deadline = time.monotonic() + READY_SECONDS
         while troubles := await asyncio.to_thread(unready, self.stand):
-            ended = [t for t in troubles if t.endswith("has ended")]
+            ended = [t for t in troubles if "has ended" in t]
             if ended or time.monotonic() > deadline:
                 tails = [p.tail(8) for p in self.stand.processes.values() if not p.running]
                 return troubles + tails

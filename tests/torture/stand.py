@@ -92,7 +92,8 @@ def unready(stand: Stand) -> list[str]:
     troubles = []
     for process in stand.processes.values():
         if not process.running:
-            troubles.append(f"{process.name} has ended")
+            status = process.popen.returncode if process.popen is not None else None
+            troubles.append(f"{process.name} has ended by itself, status {status}")
             continue
         distributed = len(stand.processes) > 1
         for service in (process.service,) if distributed else SERVICES:
