@@ -102,7 +102,8 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent view for reading; never waits for a writer."""
+        """For reading; never waits for a writer. On SQLite the block sees one state; on PostgreSQL
+        (READ COMMITTED) each statement sees what is committed when it begins."""
         async with self._reader.connect() as conn:
             yield conn
 

@@ -116,6 +116,6 @@ class Transactions(Generic[U]):
                 await uow.prefetch(keys)
             yield uow
             await uow.flush()
-        uow.committed()
         if uow.emitted:
             self.woken.set()
+        uow.committed()
