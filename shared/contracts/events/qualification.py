@@ -1,0 +1,60 @@
+"""``lead.qualification``: decisions, with everything that made them."""
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.contracts.events.base import Attribution, Facts, LeadEvent
+
+
+class Contribution(BaseModel):
+    """What one criterion added to a score, and why."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    criterion_id: str
+    points: int
+    because: str
+
+
+class Qualification(LeadEvent):
+    """A decision about a lead, with everything that made it."""
+
+    topic = "lead.qualification"
+
+    definition_version: int
+    cycle: int
+    """How often the lead has become an MQL, this decision included."""
+    score: int
+    """The exact sum of ``contributions``."""
+    grade: str | None = None
+    threshold: int
+    facts: Facts
+    attribution: Attribution = Attribution()
+    contributions: list[Contribution]
+    captured_at: AwareDatetime
+    decided_at: AwareDatetime
+
+
+class LeadScored(Qualification):
+    """A new score that does not move the lead to another stage."""
+
+    type = "leadloop.lead.scored.v1"
+
+
+class LeadQualified(Qualification):
+    """The lead is an MQL: routing owes it an owner."""
+
+    type = "leadloop.lead.qualified.v1"
+
+
+class LeadNurtured(Qualification):
+    """Not yet: below the threshold, or sent back by a rep for a reason that may pass."""
+
+    type = "leadloop.lead.nurtured.v1"
+    reason: str
+
+
+class LeadDisqualified(Qualification):
+    """Never: a disqualifier met, or a rep's reason that will not pass."""
+
+    type = "leadloop.lead.disqualified.v1"
+    reason: str
