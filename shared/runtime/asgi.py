@@ -17,8 +17,10 @@ from shared.runtime.logs import current_traceparent, follow
 MAX_DEPTH: Final = 64
 """How deep JSON in a request may be nested. Far below what parsers and serializers give up at."""
 
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKET: Final = re.compile(rb"[\[\]{}]")
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+"""A string, up to the end of the body when it is never closed, or a bracket. It never looks at a
+byte twice: anybody may send a body, before they have shown a key."""
+_QUOTE: Final = ord('"')
 
 Answer = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -100,7 +102,10 @@ def _limited(receive: Receive, max_body: int, shallow: bool) -> Receive:
 
 def _too_deep(body: bytes) -> bool:
     depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+    for token in _TOKEN.finditer(body):
+        bracket = body[token.start()]
+        if bracket == _QUOTE:
+            continue
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             return True

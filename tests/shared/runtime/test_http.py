@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,16 @@ async def test_wide_json_and_brackets_in_texts_are_not_deep(client: httpx.AsyncC
         answer = await client.post("/toy/v1/echo", json=body)
         assert answer.status_code == 200, answer.text
         assert answer.json()["extra"] == extra
+
+
+async def test_a_text_that_never_ends_is_read_once(client: httpx.AsyncClient) -> None:
+    """No key is needed to send one, and looking at it again from each quote took most of a minute,
+    in which the process answered nobody."""
+    for end in (b"", b"\\"):
+        body = b"[" * 65 + b'"' + b'\\"' * 30_000 + end
+        began = time.process_time()
+        _problem(await client.post("/toy/v1/echo", content=body, headers=JSON), 400)
+        assert time.process_time() - began < 10
 
 
 async def test_a_trace_goes_on_and_a_broken_one_begins_anew(client: httpx.AsyncClient) -> None:
