@@ -75,18 +75,24 @@ class Consumer(Loop, Generic[U]):
             self.healthy()
             if messages:
                 # Not only those past our position: a log that began anew has lower offsets.
-                await self.process(messages)
+                try:
+                    await self.process(messages)
+                except inbox.LostPosition:
+                    await self._go_back(self._subscription)
                 LAG.labels(self.group).set(await self._subscription.lag())
-        except inbox.LostPosition:
-            log.info("%s: lost a partition, reading positions again", self.name)
-            places = list(self._subscription.assignment())
-            known = await self._load(places)
-            # All of them: the whole batch was rolled back, also what came of a log's beginning.
-            await self._subscription.seek({place: known.get(place, 0) for place in places})
         except BaseException:
             # The batch is rolled back: leave the group and come back at the stored positions.
             await self.close()
             raise
+
+    async def _go_back(self, subscription: Subscription) -> None:
+        """Read on where the database says, in every partition: the whole batch was rolled back,
+        also what came of a log's beginning. Failing here must not leave the subscription as it is,
+        or what was rolled back of our own partitions would never be read again."""
+        log.info("%s: lost a partition, reading positions again", self.name)
+        places = list(subscription.assignment())
+        known = await self._load(places)
+        await subscription.seek({place: known.get(place, 0) for place in places})
 
     async def close(self) -> None:
         subscription, self._subscription = self._subscription, None

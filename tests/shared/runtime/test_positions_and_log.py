@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from shared.bus.api import TopicPartition
 from shared.bus.local import LocalBus
@@ -58,5 +59,38 @@ async def test_a_batch_that_lost_its_position_is_read_again(
     assert len(sought[0]) == 6  # also the partitions that nothing of was ever read
     await consumer.step()
     assert await toy.numbers("lead") == list(range(5))
+    await consumer.close()
+    await bus.stop()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_database_that_goes_away_just_then_costs_no_event(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A position was lost, the batch is rolled back, and the positions can't be read again: what
+    the batch held of partitions that are still ours must not be passed over."""
+    bus = await _log(tmp_path / "log")
+    await bus.publish([message(captured("lead", number)) for number in range(5)])
+    real = inbox.advance, inbox.positions
+    consumer = toy.consumer(bus)
+    await consumer.step()
+    await bus.publish([message(captured("lead", number)) for number in range(5, 10)])
+
+    async def lost(*_: object) -> None:
+        monkeypatch.setattr(inbox, "positions", away)
+        raise inbox.LostPosition("planted: of another partition of the batch")
+
+    async def away(*_: object) -> None:
+        raise OperationalError("SELECT", None, Exception("planted"))
+
+    monkeypatch.setattr(inbox, "advance", lost)
+    with pytest.raises(OperationalError):
+        await consumer.step()
+    monkeypatch.setattr(inbox, "advance", real[0])
+    monkeypatch.setattr(inbox, "positions", real[1])
+    await bus.publish([message(captured("lead", number)) for number in range(10, 12)])
+    for _ in range(3):
+        await consumer.step()
+    assert await toy.numbers("lead") == list(range(12))
     await consumer.close()
     await bus.stop()
