@@ -1,6 +1,7 @@
 """``leadloop``: run the product and look after it."""
 
 import asyncio
+import os
 import sys
 from typing import Annotated
 
@@ -98,4 +99,5 @@ def fail(message: str) -> None:
 
 def main() -> None:
     """The entry point."""
+    os.umask(0o077)  # what it writes holds leads and secrets: for its owner alone
     sys.exit(app())

@@ -224,3 +224,15 @@ def test_an_unused_broker_address_is_no_reason_to_die(tmp_path: Path) -> None:
         assert document["not_ready"]
     finally:
         process.stop()
+
+
+def test_the_files_of_the_product_are_its_owner_s_alone(tmp_path: Path) -> None:
+    process = embedded(tmp_path)
+    process.start()
+    process.wait_ready()
+    process.stop()
+    data = Path(process.environment["LEADLOOP_DATA"])
+    files = [data, *data.iterdir()]
+    assert {file.name for file in files} >= {"access.db", "capture.db", "bus.db"}
+    for file in files:
+        assert file.stat().st_mode & 0o077 == 0, file.name
