@@ -14,7 +14,11 @@ from services.capture.handlers import capture_leads
 from services.capture.intake.reading import read_submission
 from services.capture.ports import Answer, Posted
 from services.capture.store.catalogue import REFRESH_SECONDS, Catalogue
-from services.capture.store.reading import add_bad_submissions, forget_bad_submissions
+from services.capture.store.reading import (
+    add_bad_submissions,
+    forget_bad_submissions,
+    keep_newest_bad_submissions,
+)
 from services.capture.store.work import CaptureUnitOfWork
 from shared.contracts.problems import Problem
 from shared.db.engine import Database
@@ -58,6 +62,7 @@ class Reception:
         *,
         default_country: str,
         bad_submission_days: float,
+        bad_submissions: int,
         queue: int,
     ) -> None:
         self._db = db
@@ -65,6 +70,8 @@ class Reception:
         self._clock = clock
         self._region = default_country or None
         self._bad_days = bad_submission_days
+        self._bad_kept = bad_submissions
+        self._bad_since_pruned = 0
         self.catalogue = catalogue
         self.writer: GroupCommit[Posted, Answer] = GroupCommit(
             "capture.writer", self._commit, max_queue=queue
@@ -133,10 +140,16 @@ class Reception:
             for one in batch
         ]
         await add_bad_submissions(self._db, rows)
+        self._bad_since_pruned += len(rows)
+        if self._bad_since_pruned > self._bad_kept // 10:
+            # Anybody may send to a public form: what is kept must not grow until the next hour.
+            self._bad_since_pruned = 0
+            await keep_newest_bad_submissions(self._db, self._bad_kept)
         return [None] * len(rows)
 
     async def _forget(self) -> int:
         await forget_bad_submissions(self._db, self._clock.now() - timedelta(days=self._bad_days))
+        await keep_newest_bad_submissions(self._db, self._bad_kept)
         return 0
 
 

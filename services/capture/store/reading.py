@@ -10,6 +10,8 @@ from services.capture.domain.lead import Lead
 from services.capture.store.tables import activities, bad_submissions, leads, submissions
 from shared.db.engine import Database
 
+SENDERS = ("form", "key")
+"""Kinds of sources: anybody may send to a form, so its senders must not crowd out the others."""
 MAX_SHOWN = 200
 """Most touches and most activities shown with a lead; the newest."""
 
@@ -95,3 +97,23 @@ async def forget_bad_submissions(db: Database, older_than: datetime) -> None:
         await conn.execute(
             delete(bad_submissions).where(bad_submissions.c.received_at < older_than)
         )
+
+
+async def keep_newest_bad_submissions(db: Database, count: int) -> None:
+    """Delete all but so many of each kind of sender."""
+    c = bad_submissions.c
+    async with db.write() as conn:
+        for kind in SENDERS:
+            of_kind = c.source.like(f"{kind}:%")
+            newest_to_go = (
+                select(c.bad_submission_id)
+                .where(of_kind)
+                .order_by(c.bad_submission_id.desc())
+                .offset(count)
+                .limit(1)
+            )
+            last = (await conn.execute(newest_to_go)).scalar_one_or_none()
+            if last is not None:
+                await conn.execute(
+                    delete(bad_submissions).where(of_kind, c.bad_submission_id <= last)
+                )

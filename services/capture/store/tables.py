@@ -80,6 +80,7 @@ bad_submissions = Table(
     Column("content_type", String(200), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("source", String(100), nullable=False),
+    Index("bad_submissions_by_source", "source", "bad_submission_id"),
 )
 """What could not be accepted, with the reason. ``body`` is cut to 64 KB."""
 

@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +14,9 @@ import uvicorn
 from playwright.async_api import async_playwright
 
 from services.capture.web.pages import HONEYPOT
+from shared.access import Access
 from shared.contracts.events import ContactUpdated, LeadCaptured
-from tests.services.capture.conftest import Capture
+from tests.services.capture.conftest import Capture, running
 
 FORM = "/capture/forms/demo"
 TYPED = {"email": "ada@example.com", "company": "Engines", "first_name": "Ada", "consent": "on"}
@@ -166,3 +168,28 @@ async def test_a_browser_without_javascript(
     captured = (await form.events())[0].data
     assert captured.facts["country"] == "GB"
     assert captured.attribution.utm_campaign == "autumn"
+
+
+async def test_a_token_that_is_none_of_ours_is_only_a_word(form: Capture) -> None:
+    """Dashes and braces are nothing to UUID(): such a token was kept as it is, at any length."""
+    token = "-" * 5000 + "0199f2a46f1e7c559d0b7a1c5a9e4d21"
+    answer = await form.client.post(FORM, data={**TYPED, "submission_token": token})
+    assert answer.status_code == 303
+    assert len(await form.events()) == 2
+
+
+async def test_what_strangers_send_does_not_pile_up(
+    database_url: str, tmp_path: Path, access: Access
+) -> None:
+    async with running(database_url, tmp_path, access, bad_submissions=20) as capture:
+        assert capture.service.seed is not None
+        await capture.service.seed()
+        assert (await capture.post({"email": "no address"})).status_code == 422
+        for number in range(60):
+            form = {"email": f"spam-{number}", "message": "x" * 4000}
+            assert (await capture.client.post(FORM, data=form)).status_code == 422
+        kept = await capture.bad()
+        from_forms = [row for row in kept if row["source"] == "form:demo"]
+        assert 20 <= len(from_forms) <= 23  # pruned as they come, a tenth at a time
+        assert "spam-59" in from_forms[0]["body"]
+        assert len(kept) == len(from_forms) + 1  # nor do they crowd out what came with a key
