@@ -145,6 +145,8 @@ class CaptureUnitOfWork(UnitOfWork):
 
     async def activity(self, activity_id: str) -> Activity | None:
         """See ``CaptureWork``."""
+        # The lead's lock is held, and this one is always the last: nobody waits in a circle.
+        await self._lock([f"activity:{activity_id}"])
         query = select(activities).where(activities.c.activity_id == activity_id)
         row = (await self.conn.execute(query)).first()
         return Activity(**row._mapping) if row is not None else None

@@ -1,12 +1,13 @@
 """POST /capture/v1/activities."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.access import Role
-from tests.services.capture.conftest import NOW, Capture
+from tests.services.capture.conftest import NOW, Capture, Start
 
 PATH = "/capture/v1/activities"
 
@@ -38,6 +39,27 @@ async def test_an_idempotency_key_records_it_once(capture: Capture) -> None:
     assert len(await capture.events()) == 3
     other = await capture.client.post(PATH, json={**body, "kind": "other"}, headers=key)
     assert other.status_code == 422
+
+
+async def test_one_key_at_once_for_two_leads_records_one_activity(
+    capture: Capture, start: Start
+) -> None:
+    """In two processes: the leads' locks don't keep these requests apart."""
+    other, people = await start(), [f"p{n}@example.com" for n in range(8)]
+    for email in people:
+        await capture.post({"email": email})
+    for attempt in range(5):
+        answers = await asyncio.gather(
+            *(
+                process.client.post(
+                    PATH,
+                    json={"email": email, "kind": "page_viewed"},
+                    headers={"Idempotency-Key": f"same-{attempt}", **capture.bearer(Role.ADMIN)},
+                )
+                for email, process in zip(people, [capture, other] * 4, strict=True)
+            )
+        )
+        assert sorted(answer.status_code for answer in answers) == [202] + [422] * 7
 
 
 @pytest.mark.parametrize(
