@@ -39,18 +39,19 @@ def plan(random: Random, number: int, stand: Stand, seconds: float, only: str = 
         kind = "stop" if number % 5 == 4 else "kill"
         return [Blow(at, kind, names[0], random.uniform(0, 0.3)) for at in times]
     blows = [
-        Blow(random.uniform(0.2, seconds * 0.6), "kill", name, random.uniform(0, 1.0))
+        Blow(
+            at=random.uniform(0.2, seconds * 0.6),
+            kind=random.choice(["kill", "kill", "kill", "stop"]),
+            target=name,
+            down=random.uniform(0, 1.0),
+        )
         for name in random.sample(names, random.choice([1, 2, 2, 3]))
     ]
-    if only == "kill":
-        return sorted(blows, key=lambda blow: blow.at)
-    readers = [
-        n for n in names if not n.startswith("capture") and n not in {b.target for b in blows}
-    ]
-    if number % 5 == 3 and readers:
-        blows.append(
-            Blow(random.uniform(0.2, 1.0), "freeze", random.choice(readers), FREEZE_SECONDS)
-        )
+    hit = {blow.target for blow in blows}
+    whole = [name for name in names if name not in hit]
+    if number % 5 == 3 and whole:
+        at = random.uniform(0.2, 1.0)
+        blows.append(Blow(at, "freeze", random.choice(whole), FREEZE_SECONDS))
     parts = sorted(stand.parts())
     if number % 5 in (2, 4) and parts:
         part = parts[number // 2 % len(parts)]
