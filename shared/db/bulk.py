@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Boolean, Integer, LargeBinary, Table
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Boolean, Integer, LargeBinary, Table, exc
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import JSON, BigInteger
 
@@ -58,10 +58,8 @@ class BulkInsert:
             assert driver is not None
             try:
                 await driver.executemany(self._sqlite, rows)
-            except sqlite3.IntegrityError as error:
-                raise IntegrityError(self._sqlite, None, error) from error
-            except sqlite3.OperationalError as error:
-                raise OperationalError(self._sqlite, None, error) from error
+            except sqlite3.Error as error:
+                raise _as_sqlalchemys(self._sqlite, error) from error
         else:
             columns = tuple(list(column) for column in zip(*rows, strict=True))
             await conn.exec_driver_sql(self._postgresql, columns)
@@ -82,9 +80,15 @@ async def present(
     )
     try:
         rows = await driver.execute_fetchall(query, (orjson.dumps(list(values)).decode(),))
-    except sqlite3.OperationalError as error:
-        raise OperationalError(query, None, error) from error
+    except sqlite3.Error as error:
+        raise _as_sqlalchemys(query, error) from error
     return [row[0] for row in rows]
+
+
+def _as_sqlalchemys(statement: str, error: sqlite3.Error) -> DBAPIError:
+    """The driver's error under SQLAlchemy's name for it: both follow the DB-API. Without values."""
+    kind: type[DBAPIError] = getattr(exc, type(error).__name__, DBAPIError)
+    return kind(statement, None, error, hide_parameters=True)
 
 
 def stamp(conn: AsyncConnection, moment: datetime) -> Any:

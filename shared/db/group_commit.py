@@ -125,9 +125,20 @@ class GroupCommit(Generic[T, R]):
         if timer is not None:
             timer.cancel()
 
+    async def _committed(self, items: Sequence[T]) -> Sequence[R | Exception]:
+        try:
+            return await self._commit(items)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Nobody cancelled us: a library gave its own cancellation on. Taking it at its word
+            # would end the writer, and everybody would wait for their answer for ever.
+            raise TimeoutError("cancelled inside a library") from None
+
     async def _settle(self, batch: Sequence[tuple[T, "asyncio.Future[R]"]]) -> None:
         try:
-            answers = await self._commit([item for item, _ in batch])
+            answers = await self._committed([item for item, _ in batch])
         except Exception as error:
             if len(batch) == 1 or is_transient(error):
                 log.warning("%s: %s items failed: %s", self.name, len(batch), type(error).__name__)

@@ -60,7 +60,7 @@ class Capture:
         return items
 
 
-Start = Callable[[str], Awaitable[Capture]]
+Start = Callable[..., Awaitable[Capture]]
 
 
 @asynccontextmanager

@@ -142,3 +142,24 @@ async def test_stopping_commits_what_waits_and_takes_no_more() -> None:
     await stopping
     assert [answer.result() for answer in answers] == [10, 20, 30, 40, 50]
     assert await writer.check() == "test: not running"
+
+
+async def test_a_stray_cancellation_fails_its_batch_and_not_the_writer() -> None:
+    """A library that awaits what it cancelled itself raises CancelledError too."""
+    ledger, strays = Ledger(), 1
+
+    async def commit(items: Sequence[int]) -> list[int | Exception]:
+        nonlocal strays
+        if strays:
+            strays -= 1
+            raise asyncio.CancelledError
+        return await ledger.commit(items)
+
+    writer = GroupCommit("test", commit)
+    await writer.start()
+    async with asyncio.timeout(5):
+        with pytest.raises(TimeoutError, match="inside a library"):
+            await writer.submit(1)
+        assert await writer.submit(2) == 20
+        assert await writer.check() is None
+        await writer.stop()
