@@ -10,6 +10,7 @@ from services.qualify.domain.definition import Definition
 from services.qualify.domain.lifecycle import Lead
 from shared.contracts.envelope import Event
 from shared.contracts.events import EventData
+from shared.runtime.parts import NotYet
 
 Status = Literal["draft", "published", "retired"]
 
@@ -31,9 +32,8 @@ class Version:
         return {"version": self.version, "status": self.status, **self.document}
 
 
-class NoDefinitionPublished(TimeoutError):
-    """Nothing can be scored until somebody publishes a definition: worth waiting for, so it
-    counts as transient."""
+class NoDefinitionPublished(NotYet):
+    """Nothing can be scored until somebody publishes a definition: worth waiting for."""
 
 
 class Leads(Protocol):

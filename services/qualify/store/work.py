@@ -145,7 +145,7 @@ class DefinitionRows:
             )
             version = rows.scalar()
             if version is None:
-                raise NoDefinitionPublished("publish a definition")
+                raise NoDefinitionPublished("no definition is published: publish one")
             self._current = self._compiled.get(version) or await self._compile(version)
         return self._current
 

@@ -27,6 +27,7 @@ from shared.contracts.events import (
 )
 from shared.contracts.vocabulary import REASON_CLASS, RejectReason
 from shared.runtime.clock import new_id
+from shared.runtime.parts import describe
 
 from .conftest import NOW, STUDENT, VP, activity, captured
 
@@ -77,8 +78,9 @@ async def test_without_a_published_definition_leads_wait_and_none_is_lost(qualif
         await conn.execute(update(definitions).values(status="retired"))
     await qualify.consumer._load([TopicPartition("lead.captured", 0)])
     waiting = qualify.messages(captured("x", VP))
-    with pytest.raises(NoDefinitionPublished):
+    with pytest.raises(NoDefinitionPublished) as raised:
         await qualify.consumer.process(waiting)
+    assert describe(raised.value).startswith("no definition is published")
     assert await qualify.events() == []
     await qualify.client.post("/qualify/v1/definitions/1/publish")
     await qualify.consumer.process(waiting)
