@@ -32,7 +32,8 @@ def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["embedded", "distributed"])
 def test_the_product_is_clean(mode: str, tmp_path: Path) -> None:
-    options = Options(mode=mode, rounds=2, seed=2, folder=tmp_path)
+    replicas = {"qualify": 2, "routing": 2}
+    options = Options(mode=mode, rounds=2, seed=2, folder=tmp_path, replicas=replicas)
     verdict = run(replace(options, seconds=3.0))
     assert verdict.findings == []
     assert [done.number for done in verdict.rounds] == [1, 2]
