@@ -1,5 +1,6 @@
 """Feedback's JSON interface: parse, call, answer."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Header, Query
@@ -33,9 +34,9 @@ class OutcomeBody(BaseModel):
     ]
     reason: Annotated[str, Field(max_length=64)] | None = None
     """Needed for RECYCLED and DISQUALIFIED, may be given for LOST."""
-    amount: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    amount: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)] | None = None
     """Deal value in the company's own currency."""
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC))] | None = None
     """When it happened; now, if left out."""
 
 

@@ -13,6 +13,8 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
 Weight = Annotated[int, Field(ge=0, le=1000, strict=True)]
 Capacity = Annotated[int, Field(ge=0, le=10000, strict=True)]
+LAST_ATTEMPT = 2**31 - 1
+"""What the column holds."""
 Zone = Annotated[str, Field(max_length=64)]
 
 
@@ -80,7 +82,7 @@ class PolicyIn(BaseModel):
 class AnswerIn(BaseModel):
     """An answer that counts for this attempt only, if one is named."""
 
-    attempt: Annotated[int, Field(ge=1)] | None = None
+    attempt: Annotated[int, Field(ge=1, le=LAST_ATTEMPT)] | None = None
 
 
 class RejectIn(AnswerIn):

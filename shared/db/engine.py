@@ -49,6 +49,12 @@ def is_transient(error: BaseException) -> bool:
     return False
 
 
+def is_unstorable(error: BaseException) -> bool:
+    """Whether the database refused a value: a NUL in a text, a number out of its column's range."""
+    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return str(state or "").startswith("22")  # SQL's class "data exception"
+
+
 class Database:
     """Transactions on one service's database.
 
@@ -142,8 +148,6 @@ def _sqlite(target: URL, *, write: bool, checkpoints: bool) -> AsyncEngine:
         target,
         pool_size=1 if write else 4,
         max_overflow=0 if write else 8,
-        # A writer's block has committed or rolled back already: once more is a change of threads.
-        pool_reset_on_return=None if write else "rollback",
         hide_parameters=True,  # statements in errors must not quote leads
         json_serializer=_dumps,
         json_deserializer=orjson.loads,

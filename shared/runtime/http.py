@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from shared.access import visitor
 from shared.contracts.problems import Problem
-from shared.db.engine import is_transient
+from shared.db.engine import is_transient, is_unstorable
 from shared.runtime.asgi import Frame
 from shared.runtime.logs import frames
 from shared.runtime.operations import operations_router
@@ -156,6 +156,13 @@ async def _on_error(request: Request, error: Exception) -> Response:
             "The service cannot reach its database at the moment. Nothing was stored; send the "
             "request again.",
             headers={"Retry-After": "2"},
+        )
+    elif is_unstorable(error):
+        problem = Problem(
+            422,
+            "This can't be stored",
+            "The request holds a value that the database takes nowhere, a NUL character for "
+            "example. Nothing was changed.",
         )
     else:
         log.error("unexpected %s", type(error).__name__, extra={"frames": frames(error)})

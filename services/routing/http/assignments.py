@@ -154,7 +154,7 @@ def _answer(
     attempt = body.attempt if body else None
     if if_match is not None and attempt is None:
         tag = if_match.strip().strip('"')
-        if not tag.isdecimal():
+        if not tag.isdecimal() or len(tag) > 9:
             raise Problem(400, "Unknown If-Match", 'Send the attempt, for example If-Match: "2".')
         attempt = int(tag)
     return answers.Answer(assignment_id, caller.rep_id, attempt)

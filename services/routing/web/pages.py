@@ -60,7 +60,7 @@ def _answers(router: APIRouter, transactions: Transactions[RoutingWork]) -> None
         if visitor.role is Role.REP and visitor.rep_id is None:
             raise Problem(403, "Not a rep", "This key belongs to no rep.")
         attempt = _text(form, "attempt")
-        fenced = int(attempt) if attempt and attempt.isdecimal() else None
+        fenced = int(attempt[:9]) if attempt and attempt.isdecimal() else None
         command = answers.Answer(assignment_id, visitor.rep_id, fenced)
         return _back(await _give_answer(transactions, command, form), back)
 

@@ -56,6 +56,20 @@ async def test_reject_needs_a_known_reason(desk: Desk) -> None:
     assert kinds == ["LeadAssigned", "LeadRejected"]
 
 
+async def test_what_no_column_holds_is_the_callers_mistake(desk: Desk) -> None:
+    rep, assignment_id, _ = await one_lead(desk)
+    base = f"/routing/v1/assignments/{assignment_id}"
+    huge = await rep.post(f"{base}/accept", json={"attempt": 2**70})
+    assert huge.status_code == 422
+    huge = await rep.post(f"{base}/accept", headers={"If-Match": f'"{2**70}"'})
+    assert huge.status_code == 400
+    assert (await rep.get("/routing/v1/assignments/%00")).status_code in (404, 422)
+    assert (await rep.get("/routing/v1/leads/a%00b/decision")).status_code in (404, 422)
+    body = {"reason": "SPAM", "note": "a\x00b"}
+    noted = await rep.post(f"{base}/reject", json=body)
+    assert noted.status_code in (200, 422), noted.text
+
+
 async def test_the_attempt_fences(desk: Desk) -> None:
     rep, assignment_id, _ = await one_lead(desk)
     base = f"/routing/v1/assignments/{assignment_id}"
