@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -20,7 +21,8 @@ from shared.runtime.unit_of_work import Wake
 
 POLL_SECONDS: Final = 1.0
 CHECK_SECONDS: Final = 5.0
-"""How often an idle stream is checked: is its key still good, is somebody there."""
+"""How often a stream is checked: is its key still good, and, where nothing happens, is somebody
+there."""
 OVERLAP: Final = timedelta(seconds=5)
 """Transactions commit in another order than their times: look back, and drop what was seen."""
 MAX_QUEUED: Final = 1000
@@ -120,14 +122,14 @@ def stream_router(hub: Changes) -> APIRouter:
         """
         with hub.listen(rep_id) as queue:
             yield ServerSentEvent(event="ready", data={"rep_id": rep_id}, retry=2000)
+            checked = monotonic()
             while not hub.leaving.is_set():
                 event = await _next(queue, hub.leaving)
-                if event is not None:
-                    yield event
-                    continue
-                if not hub.leaving.is_set() and not await _still_allowed(request):
-                    return
-                yield ServerSentEvent(comment="still here")
+                if event is None or monotonic() >= checked + CHECK_SECONDS:
+                    if hub.leaving.is_set() or not await _still_allowed(request):
+                        return
+                    checked = monotonic()
+                yield event or ServerSentEvent(comment="still here")
 
     return router
 

@@ -11,7 +11,9 @@ import httpx
 import pytest
 import pytest_asyncio
 import uvicorn
+from fastapi.sse import ServerSentEvent
 
+from services.routing.http.stream import Changes
 from shared.access import Role
 from shared.bus.api import Message
 from shared.contracts.events import EventData
@@ -159,6 +161,35 @@ async def test_a_stream_ends_when_its_key_is_revoked(
         async with asyncio.timeout(10):
             async for _ in lines:
                 pass
+
+
+async def test_a_busy_stream_ends_too_when_its_key_is_revoked(
+    desk: Desk, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.routing.http.stream.CHECK_SECONDS", 0.1)
+    (hub,) = [part for part in desk.service.parts if isinstance(part, Changes)]
+    key_id, key = await desk.access.create_key(Role.REP, "ana")
+
+    async def talk() -> None:
+        while True:
+            for queue in hub._listeners.get("ana", ()):
+                queue.put_nowait(ServerSentEvent(event="assignment", data={}))
+            await asyncio.sleep(0.02)
+
+    talking = asyncio.create_task(talk())
+    async with (
+        httpx.AsyncClient(timeout=20) as http,
+        http.stream(
+            "GET", f"{base}/routing/v1/stream", headers={"Authorization": f"Bearer {key}"}
+        ) as response,
+    ):
+        lines = response.aiter_lines()
+        assert "ready" in await anext(lines)
+        await desk.access.revoke_key(key_id)
+        async with asyncio.timeout(10):
+            async for _ in lines:
+                pass
+    talking.cancel()
 
 
 async def test_streams_end_with_the_service(desk: Desk) -> None:
