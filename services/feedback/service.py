@@ -4,6 +4,7 @@ Its table of contents: ``consumer`` follows every lead's stages, ``http`` record
 figures, ``web`` is the page for marketing, and a timer weighs new answers.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 from services.feedback import http
@@ -21,6 +22,8 @@ from shared.runtime.service import Infra, Service, standard_parts
 from shared.runtime.unit_of_work import Transactions
 
 NAME = "feedback"
+KEYS_KEPT_DAYS = 30
+"""How long the same Idempotency-Key gets the same answer."""
 
 
 class Weighing:
@@ -63,10 +66,17 @@ def build(settings: Settings, infra: Infra) -> Service:
     )
     weighing = Weighing(transactions, reading, settings.minimum_per_side)
     timer = Timer("feedback.evidence", every=settings.evidence_seconds, run=weighing.run)
+
+    async def forget_answers() -> int:
+        async with transactions.begin() as uow:
+            await uow.forget_answers(infra.clock.now() - timedelta(days=KEYS_KEPT_DAYS))
+        return 0
+
+    pruning = Timer("feedback.forget-answers", every=3600, run=forget_answers)
     return Service(
         name=NAME,
         app=app,
         db=infra.db,
         migrations=Path(__file__).parent / "migrations",
-        parts=[consumer, timer, *standard_parts(infra, transactions)],
+        parts=[consumer, timer, pruning, *standard_parts(infra, transactions)],
     )

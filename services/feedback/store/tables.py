@@ -128,7 +128,7 @@ idempotency = Table(
     Column("answer", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
-"""What was answered to a request that may come again."""
+"""What was answered to a request that may come again, for thirty days."""
 
 feedback_log = Table(
     "feedback_log",

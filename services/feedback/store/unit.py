@@ -6,7 +6,7 @@ from typing import Any
 from zlib import crc32
 
 import orjson
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.feedback.store.leads import LeadRepository
@@ -68,6 +68,10 @@ class FeedbackUnit(UnitOfWork):
                 caller=caller, key=key, fingerprint=fingerprint, answer=answer, created_at=at
             )
         )
+
+    async def forget_answers(self, before: datetime) -> None:
+        """A request that old does not come again."""
+        await self.conn.execute(delete(idempotency).where(idempotency.c.created_at < before))
 
     async def _log(self) -> None:
         """Number the events for cursor readers, last of all: the head row is a queue."""

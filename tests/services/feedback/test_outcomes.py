@@ -9,6 +9,7 @@ import pytest
 from services.feedback.domain.outcomes import REASONS, may_become, reason_fault
 from shared.access import Role
 from shared.contracts.vocabulary import OUTCOME_STAGES, TRANSITIONS, Stage
+from shared.runtime.parts import Timer
 from tests.services.feedback.conftest import Callers
 from tests.services.feedback.lives import Life
 
@@ -150,6 +151,40 @@ async def test_who_may(callers: Callers) -> None:
         assert (await client.post(URL, json=body)).status_code == 201
         del client.headers["Authorization"]
         assert (await client.post(URL, json=body)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"occurred_at": "0001-01-01T00:00:00+14:00"},
+        {"occurred_at": "1999-12-31T23:59:59Z"},
+        {"amount": 1e300},
+        {"note": "x", "lead_id": "\x00"},
+    ],
+    ids=["before all time", "long past", "more than there is", "nul"],
+)
+async def test_values_out_of_all_range_are_the_callers_mistake(
+    callers: Callers, wrong: dict[str, Any]
+) -> None:
+    life = await accepted(callers)
+    async with await callers.client(Role.SERVICE) as client:
+        answer = await client.post(URL, json={"lead_id": life.lead_id, "stage": "SQL"} | wrong)
+        assert answer.status_code in (404, 422), answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_answers_of_long_ago_are_forgotten(callers: Callers) -> None:
+    life, key = await accepted(callers), {"Idempotency-Key": "once"}
+    (forget,) = [p for p in callers.service.parts if p.name == "feedback.forget-answers"]
+    assert isinstance(forget, Timer)
+    body = {"lead_id": life.lead_id, "stage": "SQL"}
+    async with await callers.client(Role.SERVICE) as client:
+        assert (await client.post(URL, json=body, headers=key)).status_code == 201
+        for days, status in ((29, 422), (2, 201)):
+            callers.feedback.clock.advance(timedelta(days=days))
+            await forget._run_once()
+            other = await client.post(URL, json={**body, "amount": days}, headers=key)
+            assert other.status_code == status, other.text
 
 
 async def test_the_past_may_be_told(callers: Callers) -> None:
