@@ -32,6 +32,8 @@ class Visit:
         await self.page.get_by_role("main").get_by_role("button").click()
 
     async def text(self) -> str:
+        await self.page.wait_for_load_state("load")
+        await self.page.get_by_role("heading", level=1).wait_for()
         return " ".join((await self.page.inner_text("main")).split())
 
 
