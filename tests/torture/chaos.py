@@ -94,7 +94,7 @@ async def _one(stand: Stand, ledger: Ledger, blow: Blow) -> None:
         process = stand.processes[blow.target]
         if blow.kind == "stop":
             status = await asyncio.to_thread(process.stop)
-            if status != 0:
+            if status not in (0, -signal.SIGTERM):  # it may not yet be far enough to do better
                 ledger.refusal(f"SIGTERM to {blow.target}", status or -1, process.tail(5))
         else:
             await asyncio.to_thread(process.kill)
