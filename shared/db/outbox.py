@@ -73,13 +73,24 @@ async def backlog(conn: AsyncConnection) -> int:
 
 
 async def lease(conn: AsyncConnection, owner: str, seconds: float) -> bool:
-    """Take or extend the right to publish this outbox; False while another relay has it."""
+    """Take or extend the right to publish this outbox; False while another relay has it.
+
+    A lease that would last far longer than any does was taken before the clock was set back: it
+    counts as lapsed, or nothing would be published until the clock is there again.
+    """
     now = await database_now(conn)
+    never = now + 10 * timedelta(seconds=seconds)
     values = {"owner": owner, "expires_at": now + timedelta(seconds=seconds)}
     extended = await conn.execute(
         update(relay_lease)
         .where(relay_lease.c.name == RELAY)
-        .where(or_(relay_lease.c.owner == owner, relay_lease.c.expires_at < now))
+        .where(
+            or_(
+                relay_lease.c.owner == owner,
+                relay_lease.c.expires_at < now,
+                relay_lease.c.expires_at > never,
+            )
+        )
         .values(values)
     )
     if extended.rowcount:

@@ -36,6 +36,7 @@ class Relay(Loop):
         self._db = db
         self._bus = bus
         self._woken = woken
+        self._most = limit
         self._limit = limit
         self._owner = new_id()
         self._leased_until = 0.0
@@ -54,6 +55,7 @@ class Relay(Loop):
         await self._publish([Message(r.topic, r.key, r.value, r.headers) for r in batch])
         async with self._db.write() as conn:
             await outbox.remove(conn, [row.seq for row in batch])
+        self._limit = min(self._limit + self._limit // 4 + 1, self._most)
         PUBLISHED.labels(self._service).inc(len(batch))
         BATCH.labels(self._service).set(len(batch))
 
@@ -69,6 +71,8 @@ class Relay(Loop):
             async with asyncio.timeout(self._leased_until - time.monotonic()):
                 await self._bus.publish(messages)
         except TimeoutError:
+            # Large events and a slow broker: what never fits into a lease would be tried for ever.
+            self._limit = max(1, self._limit // 2)
             raise BusUnavailable("the broker did not confirm while the lease lasted") from None
 
     async def stop(self) -> None:

@@ -1,7 +1,7 @@
 """The outbox: order, staying until removed, and one relay at a time."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -69,6 +69,15 @@ async def test_a_lapsed_lease_is_taken_over(toy: Toy) -> None:
         await conn.execute(relay_lease.update().values(expires_at=datetime(2001, 1, 1, tzinfo=UTC)))
         assert await outbox.lease(conn, "two", 60)
         assert not await outbox.lease(conn, "crashed", 60), "it woke up too late"
+
+
+async def test_a_clock_that_was_set_back_stops_nobody_for_long(toy: Toy) -> None:
+    async with toy.db.write() as conn:
+        await outbox.lease(conn, "before", 6)
+        later = datetime.now(UTC) + timedelta(days=1)
+        await conn.execute(relay_lease.update().values(expires_at=later))
+        assert await outbox.lease(conn, "after", 6)
+        assert not await outbox.lease(conn, "before", 6)
 
 
 async def test_of_many_at_once_one_gets_the_lease(toy: Toy, database_url: str) -> None:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from deploy.parts.kafka import Kafka
@@ -257,6 +258,29 @@ async def test_no_publish_outlasts_the_lease(toy: Toy) -> None:
         assert "while the lease lasted" in (await stuck.check() or "")
         await stuck.stop()
         await until(lambda: watching.messages)
+
+
+async def test_what_does_not_fit_into_a_lease_is_published_in_pieces(toy: Toy) -> None:
+    """A slow broker and a full outbox: a batch that takes longer than the lease never ends."""
+
+    class Brief(Relay):
+        LEASE_SECONDS = 0.6
+
+    class Slow(Recorder):
+        async def publish(self, messages: Any) -> None:
+            await asyncio.sleep(0.01 * len(messages))
+            await super().publish(messages)
+
+    async with toy.transactions.begin() as uow:
+        for number in range(120):
+            uow.emit(captured("lead", number).data)
+    bus = Slow()
+    relay = relay_of(toy, bus, Brief)
+    async with running(relay):
+        await _outbox_is_empty(toy)
+    assert [orjson.loads(m.value or b"")["facts"]["number"] for m in bus.messages] == list(
+        range(120)
+    )
 
 
 @pytest.fixture
