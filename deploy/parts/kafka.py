@@ -162,7 +162,8 @@ def _programs() -> tuple[Path, str]:
 
 def _format(tool: list[object], settings: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    command = [*tool, "format", "-t", cluster, "-c", settings, "--ignore-formatted"]
+    # In one word: one id in 64 begins with a dash, and would be taken for an option.
+    command = [*tool, "format", f"--cluster-id={cluster}", "-c", settings, "--ignore-formatted"]
     done = subprocess.run(  # noqa: S603 - our own command line
         [str(word) for word in command], capture_output=True, text=True, check=False
     )
