@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import gc
 import logging
@@ -27,19 +28,27 @@ log = logging.getLogger(__name__)
 GRACEFUL_SECONDS = 5
 
 
-class AlreadyRunning(Exception):
+class CannotStart(Exception):
+    """The machine lacks something: the text says what, and what to do."""
+
+
+class AlreadyRunning(CannotStart):
     """Another process has this data folder."""
 
 
 def run(settings: Settings, names: Sequence[str] = SERVICES) -> int:
-    """Run services until SIGTERM or SIGINT; returns the exit status."""
+    """Run services until SIGTERM or SIGINT; returns the exit status.
+
+    Raises CannotStart, and ValueError for an unknown service or URL.
+    """
     logs.configure(settings.log_level)
     owned = _own(settings.data) if settings.embedded else contextlib.nullcontext()
-    with owned, asyncio.Runner(loop_factory=_uvloop) as runner:
-        return runner.run(_serve(settings, names))
+    # The port is taken before anything is made: a key is not made for somebody who never sees it.
+    with owned, _listen(settings) as listening, asyncio.Runner(loop_factory=_uvloop) as runner:
+        return runner.run(_serve(settings, names, listening))
 
 
-async def _serve(settings: Settings, names: Sequence[str]) -> int:
+async def _serve(settings: Settings, names: Sequence[str], listening: socket.socket) -> int:
     product = build(settings, names)
     server = _Server(
         uvicorn.Config(
@@ -72,7 +81,7 @@ async def _serve(settings: Settings, names: Sequence[str]) -> int:
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again
     welcome = asyncio.create_task(_welcome(server, settings, new_key))
-    fatal = await _until_done(server, starter)
+    fatal = await _until_done(server, starter, listening)
     welcome.cancel()
     await starter.stop()
     await product.access.stop()
@@ -83,9 +92,9 @@ async def _serve(settings: Settings, names: Sequence[str]) -> int:
     return 1 if fatal else 0
 
 
-async def _until_done(server: "_Server", starter: "Starter") -> bool:
+async def _until_done(server: "_Server", starter: "Starter", listening: socket.socket) -> bool:
     """Serve until told to stop, or until a part has failed for good."""
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve([listening]))
     failing = asyncio.create_task(starter.failed())
     await asyncio.wait({serving, failing}, return_when=asyncio.FIRST_COMPLETED)
     fatal = failing.done()
@@ -211,9 +220,16 @@ def _uvloop() -> asyncio.AbstractEventLoop:
 
 @contextlib.contextmanager
 def _own(data: Path) -> Iterator[IO[str]]:
-    """Keep a second process away from the same files. Raises AlreadyRunning."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "leadloop.lock").open("w") as lock:
+    """Keep a second process away from the same files. Raises CannotStart."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        file = (data / "leadloop.lock").open("w")
+    except OSError as error:
+        raise CannotStart(
+            f"{data} can't be written ({error.strerror}): "
+            "set LEADLOOP_DATA to a folder that can, or make this one"
+        ) from None
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -221,6 +237,22 @@ def _own(data: Path) -> Iterator[IO[str]]:
                 f"{data} is in use by another process: stop it, or set LEADLOOP_DATA"
             ) from None
         yield lock
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The port, taken but not yet answering. Raises CannotStart."""
+    host, port = settings.host, settings.port
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        why = "in use" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
+        raise CannotStart(
+            f"port {port} on {host} is {why}: stop what uses it, or set PORT (or LEADLOOP_HOST)"
+        ) from None
+    return listening
 
 
 async def _welcome(server: _Server, settings: Settings, new_key: str | None) -> None:
@@ -243,4 +275,6 @@ async def _welcome(server: _Server, settings: Settings, new_key: str | None) -> 
             f"Your admin key, shown this once:  {new_key}",
             "Log in with it on any page, or send it as  Authorization: Bearer <key>",
         ]
+    elif settings.embedded and not settings.admin_key:
+        lines += ["", "Lost the admin key? This makes another:  leadloop keys create --role admin"]
     print("\n".join(lines), flush=True)  # noqa: T201 - this is for whoever typed the command

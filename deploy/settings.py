@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.access.keys import SHORTEST_KEY
 
 
 class Settings(BaseSettings):
@@ -26,6 +28,29 @@ class Settings(BaseSettings):
     service_urls: str = Field("", validation_alias="LEADLOOP_SERVICE_URLS")
     """``capture=http://…,qualify=…`` where services have addresses of their own."""
     log_level: str = Field("INFO", validation_alias="LEADLOOP_LOG_LEVEL")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database(cls, url: str) -> str:
+        if url and not url.startswith(("postgresql:", "postgres:", "sqlite:")):
+            raise ValueError("this is no postgresql://user:password@host:port/database")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_a_broker(cls, url: str) -> str:
+        if not url.startswith(("local:", "kafka://")) or url == "kafka://":
+            raise ValueError("this is neither kafka://host:port[,host:port] nor local:")
+        return url
+
+    @field_validator("admin_key")
+    @classmethod
+    def _is_long_enough(cls, key: str) -> str:
+        if key and len(key) < SHORTEST_KEY:
+            raise ValueError(
+                f"it must have at least {SHORTEST_KEY} characters; leave it empty to get one made"
+            )
+        return key
 
     @property
     def databases(self) -> str:

@@ -3,9 +3,12 @@
 import asyncio
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from asyncpg import PostgresError
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.cli import dead_letters, keys, stages
 from deploy.settings import Settings
@@ -22,12 +25,14 @@ def run(
     services: Annotated[list[str] | None, typer.Argument(help="All four if none is named.")] = None,
 ) -> None:
     """Run services in this process: all of them, or those named."""
-    from deploy.run import AlreadyRunning
+    from deploy.run import CannotStart
     from deploy.run import run as serve
 
     try:
         status = serve(Settings(), services or SERVICES)
-    except (AlreadyRunning, ValueError) as error:
+    except ValidationError:
+        raise
+    except (CannotStart, ValueError) as error:
         fail(str(error))
     raise typer.Exit(status)
 
@@ -100,4 +105,24 @@ def fail(message: str) -> None:
 def main() -> None:
     """The entry point."""
     os.umask(0o077)  # what it writes holds leads and secrets: for its owner alone
-    sys.exit(app())
+    try:
+        app()
+    except ValidationError as error:
+        if not error.title.endswith("Settings"):
+            raise
+        mistakes = error.errors(include_url=False, include_input=False)
+        _end("\n".join(f"{one['loc'][0]}: {_words(one['msg'])}" for one in mistakes))
+    except (OSError, SQLAlchemyError, PostgresError) as error:
+        cause = getattr(error, "orig", None) or error
+        _end(
+            f"the database cannot be reached ({cause or type(cause).__name__}): "
+            "LEADLOOP_DATABASE_URL or LEADLOOP_DATA says where it is looked for"
+        )
+
+
+def _end(message: str) -> NoReturn:
+    sys.exit(message)  # on standard error, with status 1
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Input ")
