@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from python_multipart.exceptions import MultipartParseError
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from shared.contracts.problems import Problem
@@ -130,18 +130,23 @@ async def _multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
     parser = MultiPartParser(
         Headers({"content-type": content_type}),
         once(),
-        max_files=0,
+        max_files=_MAX_FORM_FIELDS,
         max_fields=_MAX_FORM_FIELDS,
         max_part_size=65536,
     )
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        if "files" in error.message:
-            raise Problem(400, "Not readable", "A lead takes no files.") from None
-        raise Problem(400, "Not readable", "The multipart form is broken.") from None
-    except (MultipartParseError, KeyError, ValueError, AssertionError):
+    except (MultiPartException, MultipartParseError, KeyError, ValueError, AssertionError):
         raise Problem(400, "Not readable", "The multipart form is broken.") from None
     if b"--" in body and not form.multi_items() and b"name=" in body:
         raise Problem(400, "Not readable", "The multipart form is broken.")
-    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    try:
+        # A browser sends a file field that was left empty, too: without a name, without content.
+        if any(
+            isinstance(value, UploadFile) and (value.filename or value.size)
+            for _, value in form.multi_items()
+        ):
+            raise Problem(400, "Not readable", "A lead takes no files.")
+        return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    finally:
+        await form.close()

@@ -95,6 +95,21 @@ async def test_the_three_encodings_of_a_lead_are_the_same_lead(capture: Capture)
     assert {e.facts["employees"] for e in events if not isinstance(e, ContactUpdated)} == {120}
 
 
+async def test_a_file_field_left_empty_is_nothing_and_a_file_is_refused(capture: Capture) -> None:
+    lead = {"email": (None, "ada@example.com")}
+    left_empty = (
+        b'--x\r\nContent-Disposition: form-data; name="email"\r\n\r\nada@example.com\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="cv"; filename=""\r\n'
+        b"Content-Type: application/octet-stream\r\n\r\n\r\n--x--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await capture.client.post(LEADS, content=left_empty, headers=headers)
+    assert answer.status_code == 202, answer.text
+    answer = await capture.client.post(LEADS, files={**lead, "cv": ("cv.txt", b"I did it all.")})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "A lead takes no files."
+
+
 async def test_a_repeat_touches_the_lead_and_newer_values_win(capture: Capture) -> None:
     first = await capture.post({"email": "ada@example.com", "company": "Old", "industry": "Steam"})
     second = await capture.post({"email": " ADA@EXAMPLE.COM ", "company": "New", "phone": ""})
