@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 
 from markupsafe import Markup, escape
 
@@ -22,7 +23,9 @@ def number(value: float | None, digits: int = 0) -> str:
     """A number with thin spaces between thousands: ``12 480``; a dash for None."""
     if value is None:
         return "–"
-    return f"{value:,.{digits}f}".replace(",", NARROW_SPACE).replace("-", MINUS)
+    # Halves go away from zero, as people round, and as sentences made elsewhere have it.
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"{rounded:,.{digits}f}".replace(",", NARROW_SPACE).replace("-", MINUS)
 
 
 def percent(share: float | None, digits: int = 0) -> str:
@@ -35,7 +38,7 @@ def signed(value: float | None, digits: int = 0) -> str:
     if value is None:
         return "–"
     text = number(abs(value), digits)
-    if float(f"{value:.{digits}f}") == 0:
+    if not text.strip("0."):
         return text
     return ("+" if value > 0 else MINUS) + text
 

@@ -20,7 +20,10 @@ def test_moments_are_written_in_utc_and_machines_can_read_them() -> None:
     ("written", "expected"),
     [
         (number(1234567), f"1{NARROW}234{NARROW}567"),
-        (number(-3.25, 1), "−3.2"),
+        (number(-3.25, 1), "−3.3"),
+        (signed(-2.5), "−3"),
+        (signed(0.5), "+1"),
+        (signed(-0.4), "0"),
         (number(None), "–"),
         (percent(0.374), f"37{NARROW}%"),
         (percent(0.374, 1), f"37.4{NARROW}%"),
