@@ -105,6 +105,22 @@ async def test_empty_states_say_what_is_needed(visit: Visit) -> None:
     assert "17 more answers until the first comparison" in await visit.text()
 
 
+async def test_one_answer_is_one_answer(visit: Visit) -> None:
+    await visit.log_in()
+    await visit.feedback.read([published(), *answers((1, 0), (0, 0))])
+    await visit.page.reload()
+    assert "has 1 answer that counts" in await visit.text()
+
+
+async def test_the_weeks_fit_a_phone(visit: Visit) -> None:
+    await visit.page.set_viewport_size({"width": 390, "height": 844})
+    await visit.log_in()
+    await visit.feedback.read([published(), *answers((9, 1), (12, 1))])
+    await visit.page.reload()
+    weeks = visit.page.get_by_role("region", name="Leads by the week they became an MQL")
+    assert await weeks.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+
 async def test_who_sees_it(visit: Visit) -> None:
     await visit.page.goto(f"{visit.url}/feedback/")
     assert "/login?next=/feedback/" in visit.page.url
