@@ -57,7 +57,8 @@ def _add_editor(router: APIRouter, transactions: Transactions[QualifyWork], page
             return _editor(pages, request, draft, base, f"{part}-{len(draft.rows.get(part, []))}")
         if action == "remove":
             draft.remove(part, _number(number))
-            return _editor(pages, request, draft, base)
+            place = min(_number(number) + 1, len(draft.rows.get(part, [])))
+            return _editor(pages, request, draft, base, f"{part}-{place}")
         body = draft.check()
         if body is None:
             return _editor(pages, request, draft, base, status_code=422)
@@ -92,7 +93,7 @@ def _editor(
     request: Request,
     draft: Draft,
     base: int,
-    added: str | None = None,
+    at: str | None = None,
     status_code: int = 200,
 ) -> Response:
     return pages.render(
@@ -101,7 +102,7 @@ def _editor(
         status_code=status_code,
         draft=draft,
         base=base,
-        added=added,
+        at=at,
         operators=[(operator.value, info.label) for operator, info in OPERATORS.items()],
         field_hints=FIELD_HINTS,
         errors=[(name, _place(name) + words) for name, words in draft.errors.items()],

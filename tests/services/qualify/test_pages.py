@@ -33,6 +33,10 @@ class Browser:
         )
 
 
+def _focused(page: httpx.Response) -> list[str]:
+    return re.findall(r'<input id="([^"]*)"[^>]* autofocus', page.text)
+
+
 def fields_of(html: str, action: str) -> dict[str, str]:
     """The fields of the form that is sent to ``action``."""
     form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', html, re.DOTALL)
@@ -110,9 +114,11 @@ async def test_rows_are_added_and_removed_without_losing_what_was_typed(qualify,
     page = await marketer.send(page, NEW, do="add:criteria", **{"criteria-1-points": "77"})
     assert len(re.findall('class="rule rule-criterion"', page.text)) == count + 1
     assert fields_of(page.text, NEW)["criteria-1-points"] == "77"
+    assert _focused(page) == [f"criteria-{count}-id"]
     page = await marketer.send(page, NEW, do="remove:criteria:0")
     assert len(re.findall('class="rule rule-criterion"', page.text)) == count
     assert fields_of(page.text, NEW)["criteria-0-points"] == "77"
+    assert _focused(page) == ["criteria-0-id"]
     typed = {
         f"criteria-{count - 1}-{name}": value
         for name, value in {
