@@ -29,6 +29,14 @@ FIELD_HINTS = (
     "activity.any",
     "activity.any.days_ago",
 )
+LABELS = {
+    "id": "name",
+    "operator": "condition",
+    "half_life_days": "half-life",
+    "min_score": "from points",
+    "note": "why this version",
+    "cool_off_days": "cool-off in days",
+}
 
 
 def add_authoring(router: APIRouter, transactions: Transactions[QualifyWork], pages: Pages) -> None:
@@ -143,13 +151,13 @@ def _to_version(version: int, notice: str) -> Response:
 
 
 def _place(name: str) -> str:
-    """``criteria-2-points`` as people count: ``Criterion 3, points: ``."""
+    """``criteria-2-points`` as people count and the page calls it: ``Criterion 3, points: ``."""
     part, _, rest = name.partition("-")
     number, _, column = rest.partition("-")
     if not number.isdecimal():
-        return f"{name.replace('_', ' ').capitalize()}: "
+        return f"{LABELS.get(name, name).capitalize()}: "
     title = {"criteria": "Criterion", "disqualifiers": "Disqualifier", "grades": "Grade"}[part]
-    return f"{title} {int(number) + 1}, {column.replace('_', ' ')}: "
+    return f"{title} {int(number) + 1}, {LABELS.get(column, column)}: "
 
 
 def _number(value: Any) -> int:

@@ -143,6 +143,9 @@ async def test_mistakes_stand_beside_their_fields_and_nothing_typed_is_lost(qual
     assert answer.status_code == 422
     assert 'href="#criteria-0-points">Criterion 1, points: write a whole number' in answer.text
     assert 'href="#threshold">Threshold: write a whole number' in answer.text
+    answer = await marketer.send(page, NEW, **{"criteria-0-id": "Two words"})
+    assert 'href="#criteria-0-id">Criterion 1, name: use small letters' in answer.text
+    answer = await marketer.send(page, NEW, **typed)
     assert {key: fields_of(answer.text, NEW)[key] for key in typed} == typed
     typed = {"threshold": "9999", "criteria-3-value": "many", "criteria-1-id": "learner"}
     answer = await marketer.send(page, NEW, **typed)
