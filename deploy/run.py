@@ -42,9 +42,13 @@ def run(settings: Settings, names: Sequence[str] = SERVICES) -> int:
     Raises CannotStart, and ValueError for an unknown service or URL.
     """
     logs.configure(settings.log_level)
-    owned = _own(settings.data) if settings.embedded else contextlib.nullcontext()
-    # The port is taken before anything is made: a key is not made for somebody who never sees it.
-    with owned, _listen(settings) as listening, asyncio.Runner(loop_factory=_uvloop) as runner:
+    with contextlib.ExitStack() as held:
+        for folder in settings.own_folders:
+            held.enter_context(_own(folder))
+        # The port is taken before anything is made: a key is not made for somebody who never sees
+        # it.
+        listening = held.enter_context(_listen(settings))
+        runner = held.enter_context(asyncio.Runner(loop_factory=_uvloop))
         return runner.run(_serve(settings, names, listening))
 
 

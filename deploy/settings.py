@@ -58,6 +58,15 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:{self.data.absolute()}"
 
     @property
+    def own_folders(self) -> list[Path]:
+        """Folders with files that one process alone may write: SQLite's, which two checkpointing
+        connections can corrupt, whatever the broker is; and the local bus's."""
+        folders = [self.data] if self.broker_url.startswith("local:") else []
+        if self.databases.startswith("sqlite:"):
+            folders.append(Path(self.databases.removeprefix("sqlite:")))
+        return list({folder.resolve(): folder for folder in folders}.values())
+
+    @property
     def embedded(self) -> bool:
         """Whether data and bus are files of this one process."""
         return self.databases.startswith("sqlite:") and self.broker_url.startswith("local:")

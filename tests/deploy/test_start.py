@@ -1,5 +1,6 @@
 """A start that can't be: plain words about what is wrong and what to do, and exit status 1."""
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -68,3 +69,18 @@ def test_a_port_in_use_is_said_before_anything_is_made(tmp_path: Path) -> None:
         f"port {port} on 127.0.0.1 is in use: stop what uses it, or set PORT (or LEADLOOP_HOST)\n"
     )
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["leadloop.lock"]
+
+
+@pytest.mark.parametrize("broker", ["local:", "kafka://127.0.0.1:1"])
+@pytest.mark.parametrize("database", ["", "sqlite:elsewhere"])
+def test_files_of_sqlite_belong_to_one_process(tmp_path: Path, broker: str, database: str) -> None:
+    """Whatever the broker: a second process would checkpoint beside the first."""
+    folder = tmp_path / (database.removeprefix("sqlite:") or "data")
+    folder.mkdir()
+    with (folder / "leadloop.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = leadloop(
+            tmp_path, "run", LEADLOOP_BROKER_URL=broker, LEADLOOP_DATABASE_URL=database
+        )
+    assert ended.returncode == 1
+    assert f"{folder.name} is in use by another process" in ended.stderr
