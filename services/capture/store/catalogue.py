@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 
 from services.capture.domain.fields import FieldDeclaration
 from services.capture.store.tables import custom_fields, seen_fields
@@ -68,6 +68,8 @@ class Catalogue:
             for position, d in enumerate(declarations)
         ]
         async with self._db.write() as conn:
+            if conn.dialect.name == "postgresql":  # of two at once, the second replaces the first
+                await conn.execute(text("LOCK TABLE custom_fields IN SHARE ROW EXCLUSIVE MODE"))
             await conn.execute(delete(custom_fields))
             if rows:
                 await conn.execute(custom_fields.insert(), rows)

@@ -1,5 +1,6 @@
 """Custom fields: declared as facts or personal, or seen undeclared."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -79,3 +80,16 @@ async def test_declarations_that_make_no_sense_are_refused(
 async def test_a_form_key_declares_nothing(capture: Capture) -> None:
     put = await capture.client.put(FIELDS, json={"items": []}, headers=capture.bearer(Role.FORM))
     assert put.status_code == 403
+
+
+async def test_of_two_declarations_at_once_one_stands(capture: Capture) -> None:
+    """The whole of one of them: neither fails, and they are not mixed."""
+    one, other = DECLARED, [{**item, "label": "other"} for item in DECLARED]
+    for _ in range(5):
+        answers = await asyncio.gather(
+            *(capture.client.put(FIELDS, json={"items": items}) for items in (one, other) * 3)
+        )
+        assert {answer.status_code for answer in answers} == {200}
+        left = (await capture.client.get(FIELDS)).json()["items"]
+        assert len(left) == len(DECLARED)
+        assert len({item["label"] == "other" for item in left}) == 1
