@@ -203,9 +203,7 @@ def in_order(log: Iterable[Logged]) -> Iterator[Finding]:
         seen.add(event.id)
         before = last.get(event.key)
         if before is not None and before.order is not None and event.order < before.order:
-            text = (
-                f"lead {event.key}: {event.type} {event.order} after {before.type} {before.order}"
-            )
+            text = f"{event.type} {event.order} after {before.type} {before.order}"
             yield Finding("order", f"lead {event.key}: {text}")
         last[event.key] = event
 

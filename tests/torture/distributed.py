@@ -133,8 +133,8 @@ class Distributed:
 
     async def redeliver(self, event_ids: Mapping[str, str]) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self._stack.kafka.bootstrap, acks="all")
-        await producer.start()
         try:
+            await producer.start()
             for old, new in event_ids.items():
                 record = self._raw[old]
                 headers = [(k, new.encode() if k == "ce_id" else v) for k, v in record.headers]

@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -16,13 +15,14 @@ import httpx
 
 from shared.runtime.clock import new_id
 from tests.torture import chaos, faults
-from tests.torture.checks import TRANSIENT, Finding, check
+from tests.torture.checks import Finding, check
 from tests.torture.distributed import Distributed
 from tests.torture.embedded import Embedded
-from tests.torture.history import History, moment, read
+from tests.torture.history import History, read
 from tests.torture.ledger import Ledger
 from tests.torture.load import REPS, Load
-from tests.torture.stand import Stand, command_line, lag, outboxes, unready, urls
+from tests.torture.quiet import Quiet
+from tests.torture.stand import Stand, command_line, urls
 
 DEFINITION: Final[dict[str, Any]] = {
     "name": "Torture",
@@ -41,11 +41,7 @@ DEFINITION: Final[dict[str, Any]] = {
 """Most leads are MQLs at once; a touch more is a better case, so a rejected lead comes back."""
 SHORT_MINUTES: Final = 0.03
 LONG_MINUTES: Final = 600.0
-ADMIN_SECONDS: Final = 30.0
-READY_SECONDS: Final = 60.0
-DRAIN_SECONDS: Final = 90.0
-STILL_SECONDS: Final = 6.0
-"""With nothing left to read or publish, a lead that does not move for so long will not move."""
+ADMIN_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -233,80 +229,13 @@ class Torture:
                 # The broker or the database is down: that is what this is about.
                 self.ledger.note("not redelivered", why=repr(error))
 
-    # --- quiet --------------------------------------------------------------------------------
-
     async def _drain(self) -> list[Finding]:
-        """Wait until nothing moves any more; says what still does when it takes too long."""
-        troubles = await self._ready()
-        if troubles:
+        """Everything up, nobody pressed, nothing moving; or what is not so."""
+        quiet = Quiet(self.stand, self.ledger, self.say, self.options.patience)
+        if troubles := await quiet.ready():
             return [Finding("not ready", trouble) for trouble in troubles]
         await self._policy(LONG_MINUTES, capacity=10_000)
-        deadline = time.monotonic() + DRAIN_SECONDS
-        reasons: list[str] = []
-        since = time.monotonic()
-        while time.monotonic() < deadline:
-            before = reasons
-            try:
-                busy, waiting = await self._busy(), await self._waiting()
-            except Exception as error:
-                busy, waiting = [f"cannot look: {error!r}"], []
-            reasons = busy + waiting
-            if not reasons:
-                return []
-            if reasons != before:
-                since = time.monotonic()
-            if time.monotonic() - since > (self.options.patience if busy else STILL_SECONDS):
-                break
-            await asyncio.sleep(0.2)
-        return [Finding("not drained", reason) for reason in reasons]
-
-    async def _ready(self) -> list[str]:
-        deadline = time.monotonic() + READY_SECONDS
-        while troubles := await asyncio.to_thread(unready, self.stand):
-            self._restart_those_stopped_from_outside()
-            ended = [p for p in self.stand.processes.values() if not p.running]
-            if ended or time.monotonic() > deadline:
-                return troubles + [process.tail(8) for process in ended]
-            await asyncio.sleep(0.1)
-        return []
-
-    def _restart_those_stopped_from_outside(self) -> None:
-        """An orderly end (status 0) or SIGTERM's (-15) was asked for, though not by us: somebody
-        on this machine stops processes by their name, say. Anything else is the product's doing."""
-        for process in self.stand.processes.values():
-            if not process.running and process.popen and process.popen.returncode in (0, -15):
-                self.ledger.note("stopped from outside", target=process.name)
-                self.say(f"{process.name} was stopped from outside; started again")
-                process.start()
-
-    async def _busy(self) -> list[str]:
-        """What is on its way between services."""
-        waiting = await outboxes(self.stand)
-        behind = await lag(self.stand)
-        return [
-            *(f"{count} events in {service}'s outbox" for service, count in waiting.items()),
-            *(f"{service} has {count} messages to read" for service, count in behind.items()),
-        ]
-
-    async def _waiting(self) -> list[str]:
-        """Leads in a stage that the product leaves by itself."""
-        rows = await self.stand.databases.rows(
-            "feedback", "SELECT stage, count(*) AS n FROM lead_stages GROUP BY stage"
-        )
-        found = {row["stage"]: row["n"] for row in rows}
-        reasons = [f"{n} leads are {s}" for s, n in sorted(found.items()) if s in TRANSIENT]
-        rows = await self.stand.databases.rows("capture", "SELECT count(*) AS n FROM leads")
-        if rows[0]["n"] != sum(found.values()):
-            reasons.append(f"capture has {rows[0]['n']} leads, feedback {sum(found.values())}")
-        rows = await self.stand.databases.rows(
-            "routing",
-            "SELECT min(due_at) AS due FROM assignments"
-            " WHERE state IN ('ASSIGNED', 'ACKNOWLEDGED')",
-        )
-        due = rows[0]["due"]
-        if due is not None and moment(due) < datetime.now(UTC) + timedelta(seconds=60):
-            reasons.append("assignments are about to run out")
-        return reasons
+        return [Finding("not drained", reason) for reason in await quiet.drained()]
 
     async def _policy(self, minutes: float, capacity: int) -> None:
         policy = {"sla_minutes": minutes, "accept_minutes": minutes, "max_attempts": 3, "rules": []}
