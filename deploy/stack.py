@@ -306,18 +306,36 @@ def main() -> None:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     key = os.environ.get("LEADLOOP_ADMIN_KEY") or _kept_key(arguments.folder)
-    with Stack(arguments.folder, fixed_ports=True, admin_key=key) as stack:
-        sys.stdout.write(
-            f"Leadloop, distributed, is running: {stack.url('capture')}/\n"
-            + "".join(f"  {name:10} {p.url}\n" for name, p in stack.processes.items())
-            + f"  database   {stack.database_url}\n  broker     {stack.kafka.url}\n"
-            f"  admin key  {key}\n  logs       {arguments.folder}/\nStop it with Ctrl-C.\n"
-        )
-        sys.stdout.flush()
-        try:
+    _say("Starting PostgreSQL, Kafka and the four services: this takes up to a minute.\n")
+    try:
+        with Stack(arguments.folder, fixed_ports=True, admin_key=key) as stack:
+            _say(_welcome(stack, arguments.folder))
             signal.pause()
-        except KeyboardInterrupt:
-            sys.stdout.write("stopping\n")
+    except KeyboardInterrupt:
+        _say("stopped\n")
+    except (PartFailed, StackFailed) as failure:
+        sys.exit(f"{failure}\nIs another stack running? There is one to a folder and a machine.")
+
+
+def _welcome(stack: Stack, folder: Path) -> str:
+    urls = ",".join(f"{p.service}={p.url}" for p in stack.processes.values())
+    return (
+        f"Leadloop, distributed, is running: {stack.url('capture')}/\n"
+        + "".join(f"  {name:10} {p.url}\n" for name, p in stack.processes.items())
+        + f"  database   {stack.database_url}\n  broker     {stack.kafka.url}\n"
+        f"  admin key  {stack.admin_key}\n  logs       {folder}/\n"
+        "For the command leadloop in another terminal:\n"
+        f"  export LEADLOOP_ADMIN_KEY={stack.admin_key}\n"
+        f"  export LEADLOOP_DATABASE_URL={stack.database_url}\n"
+        f"  export LEADLOOP_BROKER_URL={stack.kafka.url}\n"
+        f"  export LEADLOOP_SERVICE_URLS={urls}\n"
+        "Stop it with Ctrl-C.\n"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _kept_key(folder: Path) -> str:
