@@ -34,11 +34,12 @@ PINNED = (
 )
 LEADS = "/capture/v1/leads"
 CONNECTIONS = 64
+STUDENT = "Student"
 JSON = {"Content-Type": "application/json"}
 
 
-def leads(key: str, run: str) -> Iterator[bytes]:
-    """New people with a good score, for ever."""
+def leads(key: str, run: str, *, title: str = "VP Marketing") -> Iterator[bytes]:
+    """New people for ever; with the usual title they become MQLs, as ``Student`` they don't."""
     number = 0
     while True:
         number += 1
@@ -47,9 +48,9 @@ def leads(key: str, run: str) -> Iterator[bytes]:
             "first_name": "Robin",
             "last_name": f"Bench {number}",
             "company": "Buyer Ltd",
-            "job_title": "VP Marketing",
+            "job_title": title,
             "country": "DE",
-            "employees": 120 + number % 500,
+            "employees": (120 if title != STUDENT else 1) + number % 40,
             "industry": "software",
             "utm_source": "bench",
             "utm_campaign": run,
@@ -138,7 +139,10 @@ class Bench:
                 ("postgresql", port_of(stack.processes["capture-1"]), stack.admin_key),
             ):
                 tally = await drive(
-                    at, leads(key, f"a{turn}{name}"), connections=CONNECTIONS, seconds=self.seconds
+                    at,
+                    leads(key, f"a{turn}{name}", title=STUDENT),
+                    connections=CONNECTIONS,
+                    seconds=self.seconds,
                 )
                 all_good(tally)
                 rates[name].append(tally.rate)
@@ -164,7 +168,7 @@ class Bench:
         key = capture.environment["LEADLOOP_ADMIN_KEY"]
         async with httpx.AsyncClient(base_url=routing.url, headers=admin(capture)) as http:
             for rep in (await http.get("/routing/v1/reps")).json()["items"]:
-                path, room = f"/routing/v1/reps/{rep['rep_id']}", {"capacity": 100_000}
+                path, room = f"/routing/v1/reps/{rep['rep_id']}", {"capacity": 10_000}
                 (await http.patch(path, json=room)).raise_for_status()
             before = await counter(routing, ASSIGNED)
             began = time.perf_counter()
@@ -223,16 +227,19 @@ class Bench:
 
     async def consume(self, stack: Stack) -> None:
         """consume → score → commit → emit ÷ a bare consume + produce loop over the same topic."""
-        qualify = stack.processes["qualify-1"]
+        qualify, capture = stack.processes["qualify-1"], stack.processes["capture-1"]
         await drained(stack)
         qualify.stop()
         tally = await drive(
-            port_of(stack.processes["capture-1"]),
-            leads(stack.admin_key, "c"),
+            port_of(capture),
+            leads(stack.admin_key, "c", title=STUDENT),
             connections=CONNECTIONS,
             seconds=self.seconds * 2,
         )
         waiting = tally.statuses[202]
+        await drained(stack)
+        for name in ("capture-1", "routing-1", "feedback-1"):  # the core is qualify's alone
+            stack.processes[name].stop()
         qualify.start()
         while await counter(qualify, CONSUMED, "qualify") == 0:
             await asyncio.sleep(0.005)

@@ -47,7 +47,9 @@ async def echo(bootstrap: str, source: str, target: str, messages: int) -> float
         while done < messages:
             batch = await consumer.getmany(max_records=500, timeout_ms=1000)
             sent = [
-                await producer.send(target, message.value, key=message.key, headers=message.headers)
+                await producer.send(
+                    target, message.value, key=message.key, headers=list(message.headers)
+                )
                 for records in batch.values()
                 for message in records
             ]
