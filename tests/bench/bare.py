@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from fastapi import FastAPI
 
 from services.capture.intake.model import LeadIn
+from shared.contracts.topics import TOPICS
 
 
 def serve(port: int) -> None:
@@ -37,9 +38,7 @@ async def echo(bootstrap: str, source: str, target: str, messages: int) -> float
     await consumer.start()
     await producer.start()
     try:
-        partitions = [TopicPartition(source, 0)]
-        numbers = consumer.partitions_for_topic(source) or {0}
-        partitions = [TopicPartition(source, number) for number in sorted(numbers)]
+        partitions = [TopicPartition(source, n) for n in range(TOPICS[source].partitions)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         done = 0
