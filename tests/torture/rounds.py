@@ -75,6 +75,13 @@ def planted(name: str, options: Options) -> Options:
     )
 
 
+def new_folder(name: str) -> Path:
+    """A temporary folder that PostgreSQL's own user may enter, so that all is in one place."""
+    folder = Path(tempfile.mkdtemp(prefix=f"leadloop-torture-{name}-"))
+    folder.chmod(0o755)
+    return folder
+
+
 @dataclass
 class Round:
     """What one round did and found."""
@@ -122,8 +129,7 @@ class Torture:
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         self.options = options
         self.say = say
-        made = tempfile.mkdtemp(prefix=f"leadloop-torture-{options.mode}-")
-        self.folder = options.folder or Path(made)
+        self.folder = options.folder or new_folder(options.mode)
         command = faults.command(options.fault) if options.fault else None
         self.stand: Stand
         if options.mode == "embedded":

@@ -1,6 +1,8 @@
 """The torture finds what it is there to find: four planted faults, and nothing in the product."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +10,16 @@ import pytest
 
 from deploy.parts.process import PartFailed
 from tests.torture.faults import FAULTS
-from tests.torture.rounds import Options, Verdict, planted, torture
+from tests.torture.rounds import Options, Verdict, new_folder, planted, torture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = new_folder("test")
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
 
 
 def run(options: Options) -> Verdict:
@@ -24,16 +33,16 @@ def run(options: Options) -> Verdict:
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
-def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
-    options = planted(fault, Options(rounds=3, seed=1, folder=tmp_path))
+def test_a_planted_fault_is_caught(fault: str, folder: Path) -> None:
+    options = planted(fault, Options(rounds=3, seed=1, folder=folder))
     verdict = run(options)
     assert FAULTS[fault].kind in verdict.kinds
 
 
 @pytest.mark.parametrize("mode", ["embedded", "distributed"])
-def test_the_product_is_clean(mode: str, tmp_path: Path) -> None:
+def test_the_product_is_clean(mode: str, folder: Path) -> None:
     replicas = {"qualify": 2, "routing": 2}
-    options = Options(mode=mode, rounds=2, seed=2, folder=tmp_path, replicas=replicas)
+    options = Options(mode=mode, rounds=2, seed=2, folder=folder, replicas=replicas)
     verdict = run(replace(options, seconds=3.0))
     assert verdict.findings == []
     assert [done.number for done in verdict.rounds] == [1, 2]
