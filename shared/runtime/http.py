@@ -153,8 +153,8 @@ async def _on_error(request: Request, error: Exception) -> Response:
         problem = Problem(
             503,
             "Try again",
-            "The service cannot reach its database at the moment. Nothing was stored; send the "
-            "request again.",
+            "The service cannot reach its database at the moment, and can't promise that this was "
+            "stored. Send the request again; with an Idempotency-Key it counts once.",
             headers={"Retry-After": "2"},
         )
     elif is_unstorable(error):

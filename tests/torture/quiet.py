@@ -52,21 +52,11 @@ class Quiet:
         """Wait until every process is ready; what is not when that takes too long."""
         deadline = time.monotonic() + READY_SECONDS
         while troubles := await asyncio.to_thread(unready, self.stand):
-            self._restart_those_stopped_from_outside()
             ended = [p for p in self.stand.processes.values() if not p.running]
             if ended or time.monotonic() > deadline:
                 return troubles + [process.tail(8) for process in ended]
             await asyncio.sleep(0.1)
         return []
-
-    def _restart_those_stopped_from_outside(self) -> None:
-        """An orderly end (status 0) or SIGTERM's (-15) was asked for, though not by us: somebody
-        on this machine stops processes by their name, say. Anything else is the product's doing."""
-        for process in self.stand.processes.values():
-            if not process.running and process.popen and process.popen.returncode in (0, -15):
-                self.ledger.note("stopped from outside", target=process.name)
-                self.say(f"{process.name} was stopped from outside; started again")
-                process.start()
 
     async def _busy(self) -> list[str]:
         """What is on its way between services."""
