@@ -1,6 +1,7 @@
 """Bus → database: whole batches of events, each in one transaction with its effects."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic
 
@@ -14,7 +15,7 @@ from shared.db import dead_letters, inbox
 from shared.db.engine import is_transient
 from shared.runtime.clock import Clock
 from shared.runtime.logs import follow, frames
-from shared.runtime.parts import Loop, NotYet
+from shared.runtime.parts import PACE_SECONDS, Loop, NotYet, Pace
 from shared.runtime.unit_of_work import Transactions, U
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class Consumer(Loop, Generic[U]):
         self._clock = clock
         self._max_batch = max_batch
         self._dead_letter_limit = dead_letter_limit
+        self._pace = Pace(PACE_SECONDS)
+        self._lag_shown = 0.0
         self._subscription: Subscription | None = None
         self._positions: dict[TopicPartition, int] = {}
 
@@ -71,15 +74,17 @@ class Consumer(Loop, Generic[U]):
             await self._bus.check_topics(self._topics)
             self._subscription = await self._bus.subscribe(self.group, self._topics, self._load)
         try:
+            await self._pace.turn()
             messages = await self._subscription.poll(self._max_batch, timeout=0.5)
             self.healthy()
             if messages:
+                self._pace.begin(full=len(messages) >= self._max_batch)
                 # Not only those past our position: a log that began anew has lower offsets.
                 try:
                     await self.process(messages)
                 except inbox.LostPosition:
                     await self._go_back(self._subscription)
-                LAG.labels(self.group).set(await self._subscription.lag())
+            await self._show_lag(self._subscription)
         except BaseException:
             # The batch is rolled back: leave the group and come back at the stored positions.
             await self.close()
@@ -93,6 +98,12 @@ class Consumer(Loop, Generic[U]):
         places = list(subscription.assignment())
         known = await self._load(places)
         await subscription.seek({place: known.get(place, 0) for place in places})
+
+    async def _show_lag(self, subscription: Subscription) -> None:
+        """For operators, and so not after every batch: it is a question to the broker."""
+        if time.monotonic() - self._lag_shown >= 1.0:
+            LAG.labels(self.group).set(await subscription.lag())
+            self._lag_shown = time.monotonic()
 
     async def close(self) -> None:
         subscription, self._subscription = self._subscription, None

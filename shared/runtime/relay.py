@@ -9,7 +9,7 @@ from shared.bus.api import Bus, BusUnavailable, Message, MissingTopics
 from shared.db import outbox
 from shared.db.engine import Database
 from shared.runtime.clock import new_id
-from shared.runtime.parts import Loop
+from shared.runtime.parts import PACE_SECONDS, Loop, Pace
 from shared.runtime.unit_of_work import Wake
 
 PUBLISHED = Counter("leadloop_relay_published_total", "Events published", ["service"])
@@ -36,6 +36,7 @@ class Relay(Loop):
         self._db = db
         self._bus = bus
         self._woken = woken
+        self._pace = Pace(PACE_SECONDS)
         self._most = limit
         self._limit = limit
         self._owner = new_id()
@@ -47,11 +48,13 @@ class Relay(Loop):
         if not await self._leased():
             await self.pause(0.5)
             return
+        await self._pace.turn()
         batch = await self.take()
         self.healthy()
         if not batch:
             await self._woken.wait(self._poll_seconds)
             return
+        self._pace.begin(full=len(batch) >= self._limit)
         await self._publish([Message(r.topic, r.key, r.value, r.headers) for r in batch])
         async with self._db.write() as conn:
             await outbox.remove(conn, [row.seq for row in batch])
