@@ -1,5 +1,6 @@
 """Bus → database: whole batches of events, each in one transaction with its effects."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -8,14 +9,21 @@ from typing import Any, Generic
 from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import IntegrityError
 
-from shared.bus.api import Bus, MissingTopics, Received, Subscription, TopicPartition
+from shared.bus.api import (
+    Bus,
+    BusUnavailable,
+    MissingTopics,
+    Received,
+    Subscription,
+    TopicPartition,
+)
 from shared.contracts.envelope import Event, UnreadableEvent, decode
 from shared.contracts.events import EventData
 from shared.db import dead_letters, inbox
 from shared.db.engine import is_transient
 from shared.runtime.clock import Clock
 from shared.runtime.logs import follow, frames
-from shared.runtime.parts import PACE_SECONDS, Loop, NotYet, Pace
+from shared.runtime.parts import PACE_SECONDS, Loop, NotYet, Pace, cancelled_on_purpose
 from shared.runtime.unit_of_work import Transactions, U
 
 log = logging.getLogger(__name__)
@@ -75,7 +83,7 @@ class Consumer(Loop, Generic[U]):
             self._subscription = await self._bus.subscribe(self.group, self._topics, self._load)
         try:
             await self._pace.turn()
-            messages = await self._subscription.poll(self._max_batch, timeout=0.5)
+            messages = await self._poll(self._subscription)
             self.healthy()
             if messages:
                 self._pace.begin(full=len(messages) >= self._max_batch)
@@ -89,6 +97,14 @@ class Consumer(Loop, Generic[U]):
             # The batch is rolled back: leave the group and come back at the stored positions.
             await self.close()
             raise
+
+    async def _poll(self, subscription: Subscription) -> Sequence[Received]:
+        try:
+            return await subscription.poll(self._max_batch, timeout=0.5)
+        except asyncio.CancelledError:
+            if cancelled_on_purpose():
+                raise
+            raise BusUnavailable("the client lost its connection and gave up") from None
 
     async def _go_back(self, subscription: Subscription) -> None:
         """Read on where the database says, in every partition: the whole batch was rolled back,

@@ -94,7 +94,7 @@ class Loop:
                 log.critical("%s: %s", self.name, error)
                 raise
             except (Exception, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and _cancelled_on_purpose():
+                if isinstance(error, asyncio.CancelledError) and cancelled_on_purpose():
                     raise
                 expected = isinstance(error, BusUnavailable) or is_transient(error)
                 if self._trouble is None or not expected:
@@ -168,7 +168,7 @@ class Timer(Loop):
         self._now.clear()
 
 
-def _cancelled_on_purpose() -> bool:
+def cancelled_on_purpose() -> bool:
     """Whether somebody cancelled this task. A library that awaits a future of its own which it
     cancelled raises CancelledError too, and would silently end a loop that took it at its word."""
     task = asyncio.current_task()

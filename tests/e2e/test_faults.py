@@ -38,17 +38,22 @@ def readiness(process: Process) -> tuple[int, dict[str, Any]]:
     return response.status_code, response.json()
 
 
+def _says(process: Process, part: str) -> bool:
+    """Whether it is not ready, and names this part."""
+    status, document = readiness(process)
+    return status == 503 and any(part in trouble for trouble in document["not_ready"])
+
+
 def test_without_a_broker_leads_are_taken_and_catch_up(stack: Stack, product: Product) -> None:
     capture, routing = stack.processes["capture-1"], stack.processes["routing-1"]
     stack.kafka.stop()
     try:
         lead_ids = [submit(product) for _ in range(5)]
         for process in (capture, routing):
-            _, document = eventually(
-                lambda process=process: r if (r := readiness(process))[0] == 503 else None,
-                f"{process.name} saying that it is not ready",
+            eventually(
+                lambda process=process: _says(process, "broker"),
+                f"{process.name} not ready because of its broker",
             )
-            assert any("broker" in trouble for trouble in document["not_ready"]), document
             live = httpx.get(f"{process.url}/{process.service}/health/live")
             assert live.status_code == 200
     finally:
@@ -97,10 +102,7 @@ def test_without_a_database_nothing_is_promised_and_the_service_stays(
         assert response.status_code == 503
         assert response.headers["content-type"] == "application/problem+json"
         assert response.headers["retry-after"]
-        _, document = eventually(
-            lambda: r if (r := readiness(capture))[0] == 503 else None, "not ready"
-        )
-        assert any("database" in trouble for trouble in document["not_ready"]), document
+        eventually(lambda: _says(capture, "database"), "not ready because of its database")
         assert _live(capture)
     finally:
         stack.postgres.start()
