@@ -88,7 +88,7 @@ def topics() -> None:
 def demo(
     leads: Annotated[int, typer.Option(help="How many leads the simulated month brings.")] = 400,
     rate: Annotated[float, typer.Option(help="Leads a second.")] = 12.0,
-    seed: Annotated[int, typer.Option(help="The same seed, the same month.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed, the same people.")] = 1,
 ) -> None:
     """Send a simulated month of leads through the running product, with reps who answer."""
     from deploy.demo import simulate

@@ -25,7 +25,7 @@ async def simulate(settings: Settings, *, leads: int, rate: float, seed: int) ->
     try:
         async with connect(settings, with_key=True) as client:
             before = {p["proposal_id"] for p in await client.all("/feedback/v1/proposals")}
-            month = Month(client, random.Random(seed), leads, rate)  # noqa: S311 - a simulation
+            month = Month(client, seed, leads, rate)
             await month.run(console)
             await month.report(console, before)
     except* Unanswered as errors:
@@ -40,9 +40,11 @@ async def simulate(settings: Settings, *, leads: int, rate: float, seed: int) ->
 class Month:
     """One simulated month."""
 
-    def __init__(self, client: Client, rng: random.Random, leads: int, rate: float) -> None:
+    def __init__(self, client: Client, seed: int, leads: int, rate: float) -> None:
         self._client = client
-        self._rng = rng
+        # Two streams: who comes must not depend on when somebody happens to answer.
+        self._arrivals = random.Random(seed)  # noqa: S311 - a simulation
+        self._rng = random.Random(seed)  # noqa: S311 - a simulation
         self._leads = leads
         self._rate = rate
         self._run = f"{int(time.time()) % 1_000_000:06d}"
@@ -74,7 +76,7 @@ class Month:
         async with asyncio.TaskGroup() as tasks:
             for number in range(self._leads):
                 await asyncio.sleep(max(0.0, began + number / self._rate - time.monotonic()))
-                tasks.create_task(self._visit(person(self._rng, self._run, number), advance))
+                tasks.create_task(self._visit(person(self._arrivals, self._run, number), advance))
         self._all_posted.set()
 
     async def _visit(self, who: Person, advance: Any) -> None:
