@@ -27,7 +27,7 @@ run: $(VENV)/run.stamp ## the whole product in one process, on http://127.0.0.1:
 	@$(BIN)/leadloop run
 
 demo: $(VENV)/run.stamp ## a simulated month of leads through the running product
-	@$(BIN)/leadloop demo
+	@$(BIN)/python -m dev.demo
 
 test: $(VENV)/dev.stamp ## every test, with a real PostgreSQL, Kafka and Chromium
 	@$(BIN)/python -m pytest $(ARGS)
@@ -42,7 +42,7 @@ format: $(VENV)/dev.stamp ## put the code in the project's format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 stack: $(VENV)/dev.stamp ## the distributed set without Docker: the processes and settings of docker-compose.yml
-	@$(BIN)/python -m deploy.stack
+	@$(BIN)/python -m dev.stack
 
 torture: $(VENV)/dev.stamp ## kill processes at random under load: ROUNDS=25 MODE=distributed|embedded
 	@$(BIN)/python -m tests.torture --rounds $(ROUNDS) --mode $(MODE)

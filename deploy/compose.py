@@ -13,7 +13,7 @@ from shared.access import Access
 from shared.bus.api import Bus
 from shared.bus.open import open_bus
 from shared.contracts.topics import SERVICES
-from shared.db.engine import Database
+from shared.db.database import Database
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import Infra, Service
 from shared.web.links import Links
@@ -27,11 +27,14 @@ class Product:
     services: list[Service]
     access: Access
     bus: Bus
+    databases: dict[str, Database]
     app: ASGIApp
 
-    async def close(self) -> None:
-        for service in self.services:
-            await service.db.close()
+    def close(self) -> None:
+        """Close every database."""
+        self.access.close()
+        for db in self.databases.values():
+            db.close()
 
 
 def build(settings: Settings, names: Sequence[str] = SERVICES) -> Product:
@@ -42,25 +45,25 @@ def build(settings: Settings, names: Sequence[str] = SERVICES) -> Product:
     unknown = sorted(set(names) - set(SERVICES))
     if unknown:
         raise ValueError(f"no such service: {', '.join(unknown)}; there are {', '.join(SERVICES)}")
-    if settings.embedded or settings.broker_url.startswith("local:"):
-        settings.data.mkdir(parents=True, exist_ok=True)
     access = Access.open(settings.databases, admin_key=settings.admin_key or None)
-    bus = open_bus(settings.broker_url, settings.topic_prefix, settings.data)
+    databases: dict[str, Database] = {}
+
+    def database(name: str) -> Database:
+        """One a service, however many ask: SQLite has one writer."""
+        if name not in databases:
+            databases[name] = Database.open(settings.databases, name)
+        return databases[name]
+
+    bus = open_bus(settings.broker_url, settings.topic_prefix, database)
     links = Links.parse(settings.service_urls)
-    services = [_service(name, settings, access, bus, links) for name in names]
+    services = [_service(name, database(name), access, bus, links) for name in names]
     folders = {service.name: service.migrations.parent for service in services}
     app = Dispatcher({s.name: s.app for s in services}, web.build(access, links, folders))
-    return Product(settings, services, access, bus, app)
+    return Product(settings, services, access, bus, databases, app)
 
 
-def _service(name: str, settings: Settings, access: Access, bus: Bus, links: Links) -> Service:
-    infra = Infra(
-        db=Database.open(settings.databases, name),
-        bus=bus,
-        access=access,
-        clock=SystemClock(),
-        links=links,
-    )
+def _service(name: str, db: Database, access: Access, bus: Bus, links: Links) -> Service:
+    infra = Infra(db=db, bus=bus, access=access, clock=SystemClock(), links=links)
     module: Any = importlib.import_module(f"services.{name}.service")
     typed: Any = importlib.import_module(f"services.{name}.settings")
     service: Service = module.build(typed.Settings(), infra)

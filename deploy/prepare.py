@@ -1,10 +1,11 @@
 """What must be there before a process can work: schemas, topics, starter data, an admin key."""
 
+import asyncio
 import logging
 
 from deploy.compose import Product
 from shared.access import Access, Role
-from shared.db.migrations import migrate, pending
+from shared.db.revisions import pending
 from shared.runtime.parts import NotYet
 from shared.runtime.service import Service
 
@@ -20,11 +21,16 @@ async def prepare(product: Product) -> str | None:
 
     Raises what the database raises.
     """
+    from shared.db.migrations import migrate  # Alembic is slow to import
+
+    def each(service: Service) -> None:
+        migrate(service.db, service.migrations)
+        if service.seed is not None:
+            service.seed()
+
     await product.access.refresh()
     for service in product.services:
-        await migrate(service.db, service.migrations)
-        if service.seed is not None:
-            await service.seed()
+        await asyncio.to_thread(each, service)
     return await first_admin_key(product.access)
 
 
@@ -38,7 +44,7 @@ async def first_admin_key(access: Access) -> str | None:
 
 async def schema_ready(service: Service) -> None:
     """Raises SchemaBehind while migrations are missing, and what the database raises."""
-    missing = await pending(service.db, service.migrations)
+    missing = await asyncio.to_thread(pending, service.db, service.migrations)
     if missing:
         raise SchemaBehind(
             f"{service.name}: migrations {', '.join(missing)} are missing: leadloop migrate"

@@ -17,10 +17,11 @@ import uvicorn
 from deploy.compose import Product, build
 from deploy.prepare import prepare, schema_ready
 from deploy.settings import Settings
+from shared.access.access import REFRESH_SECONDS
 from shared.bus.api import Bus, MissingTopics
 from shared.contracts.topics import SERVICES
 from shared.runtime import logs
-from shared.runtime.parts import Loop
+from shared.runtime.parts import Loop, Part, Timer
 from shared.runtime.service import Service
 
 log = logging.getLogger(__name__)
@@ -74,13 +75,12 @@ async def _serve(settings: Settings, names: Sequence[str], listening: socket.soc
         loop.add_signal_handler(number, server.leave)
     new_key = None
     if settings.embedded:
-        await product.bus.start()
-        await product.bus.create_topics()
         new_key = await prepare(product)
     starter = Starter(product)
     for service in product.services:
-        service.parts.insert(0, starter.of(service))
-    await product.access.start()
+        service.parts[:0] = starter.of(service)
+    with contextlib.suppress(Exception):  # it is tried again every two seconds
+        await product.access.refresh()
     await starter.start()
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again
@@ -88,10 +88,9 @@ async def _serve(settings: Settings, names: Sequence[str], listening: socket.soc
     fatal = await _until_done(server, starter, listening)
     welcome.cancel()
     await starter.stop()
-    await product.access.stop()
     with contextlib.suppress(Exception):
         await product.bus.stop()
-    await product.close()
+    product.close()
     log.info("stopped")
     return 1 if fatal else 0
 
@@ -115,15 +114,18 @@ class Starter:
     """
 
     def __init__(self, product: Product) -> None:
-        self._product = product
+        self._access = Timer(
+            "access", every=REFRESH_SECONDS, run=product.access.refresh, serves=True
+        )
         self._bus = BusConnection(product.bus, [t for s in product.services for t in s.topics])
-        self._services = {s.name: ServiceStart(s, self._bus) for s in product.services}
+        self._services = {s.name: ServiceStart(s) for s in product.services}
 
-    def of(self, service: Service) -> "ServiceStart":
-        """The part that starts this service's parts."""
-        return self._services[service.name]
+    def of(self, service: Service) -> list[Part]:
+        """What this service's readiness depends on beside its own parts."""
+        return [self._services[service.name], self._bus]
 
     async def start(self) -> None:
+        await self._access.start()
         await self._bus.start()
         for service in self._services.values():
             await service.start()
@@ -132,7 +134,7 @@ class Starter:
         """Returns when a part has ended that should go on: better to end with it, and be started
         again, than to stand there without it."""
         while True:
-            loops: list[Loop] = [self._bus, *self._services.values()]
+            loops: list[Loop] = [self._access, self._bus, *self._services.values()]
             for service in self._services.values():
                 loops += [part for part in service.parts if isinstance(part, Loop)]
             for loop in loops:
@@ -140,12 +142,14 @@ class Starter:
                     log.critical("%s has ended", loop.name)
                     return
             tasks = [loop.task for loop in loops if loop.task is not None]
-            await asyncio.wait(tasks, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
+            # Looked at anew now and then, for parts start later.
+            await asyncio.wait(tasks, timeout=5, return_when=asyncio.FIRST_COMPLETED)
 
     async def stop(self) -> None:
         for service in reversed(list(self._services.values())):
             await service.stop()
         await self._bus.stop()
+        await self._access.stop()
 
 
 class BusConnection(Loop):
@@ -166,11 +170,10 @@ class BusConnection(Loop):
 class ServiceStart(Loop):
     """Waits for a service's schema, then starts its parts in order."""
 
-    def __init__(self, service: Service, bus: BusConnection) -> None:
-        super().__init__(f"{service.name}.start")
+    def __init__(self, service: Service) -> None:
+        super().__init__(f"{service.name}.start", serves=True)
         self.parts = list(service.parts)
         self._service = service
-        self._bus = bus
         self._started: list[str] = []
 
     async def step(self) -> None:
@@ -181,9 +184,6 @@ class ServiceStart(Loop):
                 self._started.append(part.name)
         self.healthy()
         await self.stopping.wait()
-
-    async def check(self) -> str | None:
-        return await super().check() or await self._bus.check()
 
     async def close(self) -> None:
         for part in reversed(self.parts):

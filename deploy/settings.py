@@ -1,8 +1,9 @@
 """The settings that all processes share. Each is an environment variable, also in .env.example."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.access.keys import SHORTEST_KEY
@@ -52,6 +53,15 @@ class Settings(BaseSettings):
             )
         return key
 
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if self.broker_url.startswith("local:") and not self.databases.startswith("sqlite:"):
+            raise ValueError(
+                "PostgreSQL needs LEADLOOP_BROKER_URL=kafka://host:port: the embedded log is for "
+                "one process and lives in SQLite's files"
+            )
+        return self
+
     @property
     def databases(self) -> str:
         """The URL that every service's database is opened with."""
@@ -60,11 +70,10 @@ class Settings(BaseSettings):
     @property
     def own_folders(self) -> list[Path]:
         """Folders with files that one process alone may write: SQLite's, which two checkpointing
-        connections can corrupt, whatever the broker is; and the local bus's."""
-        folders = [self.data] if self.broker_url.startswith("local:") else []
-        if self.databases.startswith("sqlite:"):
-            folders.append(Path(self.databases.removeprefix("sqlite:")))
-        return list({folder.resolve(): folder for folder in folders}.values())
+        connections can corrupt, whatever the broker is."""
+        if not self.databases.startswith("sqlite:"):
+            return []
+        return [Path(self.databases.removeprefix("sqlite:"))]
 
     @property
     def embedded(self) -> bool:

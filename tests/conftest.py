@@ -22,9 +22,9 @@ from typing import NoReturn
 import pytest
 import pytest_asyncio
 
-from deploy.parts.kafka import Kafka
-from deploy.parts.postgres import Postgres, create_database, drop_database
-from deploy.parts.process import PartFailed
+from dev.parts.kafka import Kafka
+from dev.parts.postgres import Postgres, create_database, drop_database
+from dev.parts.process import PartFailed
 from shared.bus.api import Bus
 from shared.bus.open import open_bus
 

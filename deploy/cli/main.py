@@ -84,18 +84,6 @@ def topics() -> None:
         typer.echo(f"{topic.name:24} {new:8} {topic.partitions} partitions, {keep}")
 
 
-@app.command()
-def demo(
-    leads: Annotated[int, typer.Option(help="How many leads the simulated month brings.")] = 400,
-    rate: Annotated[float, typer.Option(help="Leads a second.")] = 12.0,
-    seed: Annotated[int, typer.Option(help="The same seed, the same people.")] = 1,
-) -> None:
-    """Send a simulated month of leads through the running product, with reps who answer."""
-    from deploy.demo import simulate
-
-    raise typer.Exit(asyncio.run(simulate(Settings(), leads=leads, rate=rate, seed=seed)))
-
-
 def fail(message: str) -> None:
     """End with a message for the person who typed the command."""
     typer.echo(message, err=True)

@@ -4,18 +4,18 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query
 
-from services.qualify import handlers
 from services.qualify.domain.definition import InvalidDefinition
-from services.qualify.ports import Version
-from services.qualify.store import QualifyWork, find_version, lead_history, list_versions
+from services.qualify.domain.versions import Version
+from services.qualify.handlers import definitions
+from services.qualify.store.queries import find_version, lead_history, list_versions
+from services.qualify.store.unit import Qualify
 from services.qualify.views import score_view
 from shared.access import Principal, Role, allow
 from shared.contracts.definition import DefinitionBody
 from shared.contracts.problems import Problem
-from shared.db.engine import Database
-from shared.runtime.clock import Clock
+from shared.db.database import Database
 from shared.runtime.paging import decode_number, listing
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
 Reader = Annotated[Principal, Depends(allow(Role.REP, Role.MARKETER, Role.ADMIN, Role.SERVICE))]
 Author = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
@@ -24,17 +24,17 @@ MAX_VERSION = 2**31 - 1
 LIMIT = Query(ge=1, le=200)
 
 
-def router(transactions: Transactions[QualifyWork], db: Database, clock: Clock) -> APIRouter:
+def router(transactions: Transactions[Qualify]) -> APIRouter:
     """Routes under ``/qualify/v1``."""
     routes = APIRouter(prefix="/qualify/v1")
-    _add_definitions(routes, transactions, db, clock)
-    _add_scores(routes, db)
+    _add_definitions(routes, transactions)
+    _add_scores(routes, transactions.db)
     return routes
 
 
-def _add_definitions(
-    routes: APIRouter, transactions: Transactions[QualifyWork], db: Database, clock: Clock
-) -> None:
+def _add_definitions(routes: APIRouter, transactions: Transactions[Qualify]) -> None:
+    db = transactions.db
+
     @routes.get("/definitions", tags=["definitions"])
     async def list_definitions(
         _: Reader,
@@ -44,8 +44,7 @@ def _add_definitions(
     ) -> dict[str, Any]:
         """Every version, newest first."""
         before = min(decode_number(cursor), MAX_VERSION) if cursor else None
-        async with db.read() as conn:
-            found = await list_versions(conn, before, limit + 1, status)
+        found = await db.read(lambda conn: list_versions(conn, before, limit + 1, status))
         more = found[limit - 1].version if len(found) > limit else None
         return listing([version_view(one) for one in found[:limit]], more)
 
@@ -57,11 +56,12 @@ def _add_definitions(
     ) -> dict[str, Any]:
         """Write a version: a draft, until it is published. It can't be changed afterwards."""
         key = f"{author.key_id}:{idempotency_key}" if idempotency_key else None
-        async with transactions.begin() as uow:
-            try:
-                made = await handlers.create_definition(uow, body, clock.now(), key)
-            except InvalidDefinition as error:
-                raise invalid(error) from None
+        try:
+            made = await transactions.run(
+                lambda unit: definitions.create_definition(unit, body, key)
+            )
+        except InvalidDefinition as error:
+            raise invalid(error) from None
         return version_view(made)
 
     @routes.get("/definitions/{version}", tags=["definitions"])
@@ -70,8 +70,7 @@ def _add_definitions(
     ) -> dict[str, Any]:
         """One version."""
         number = None if version == "published" else _number(version)
-        async with db.read() as conn:
-            found = await find_version(conn, number)
+        found = await db.read(lambda conn: find_version(conn, number))
         if found is None:
             raise _unknown(version)
         return version_view(found)
@@ -80,8 +79,8 @@ def _add_definitions(
     async def publish_definition(_: Author, version: str) -> dict[str, Any]:
         """Let this version score from now on, and retire the one that did. A retired version may
         be published again, to go back to it."""
-        async with transactions.begin() as uow:
-            made = await handlers.publish_definition(uow, _number(version), clock.now())
+        number = _number(version)
+        made = await transactions.run(lambda unit: definitions.publish_definition(unit, number))
         return version_view(made)
 
 
@@ -92,8 +91,7 @@ def _add_scores(routes: APIRouter, db: Database) -> None:
     ) -> dict[str, Any]:
         """The newest decision about a lead: its score, exactly the sum of its contributions, the
         facts it was made from, and the decisions before."""
-        async with db.read() as conn:
-            found = await lead_history(conn, lead_id, history)
+        found = await db.read(lambda conn: lead_history(conn, lead_id, history))
         if found is None or not found.decisions:
             raise Problem(404, "No such lead", "No lead with this id has been scored yet.")
         return score_view(found)

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from services.qualify import handlers
-from services.qualify.store import QualifyWork
+from services.qualify.handlers.definitions import create_definition, publish_definition
+from services.qualify.store.unit import Qualify
 from shared.contracts.definition import Criterion, DefinitionBody, Disqualifier, Grade
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
 SENIOR: Final = [
     *("chief", "ceo", "cmo", "cto", "cfo", "coo", "vp", "vice president", "president"),
@@ -123,12 +123,14 @@ STARTER: Final = DefinitionBody(
 )
 
 
-async def seed(transactions: Transactions[QualifyWork]) -> None:
+def seed(transactions: Transactions[Qualify]) -> None:
     """Publish the starter definition where there is none at all. Safe to call by several
     processes at once."""
-    clock = transactions.clock
-    async with transactions.begin() as uow:
-        await uow.definitions.lock()
-        if await uow.definitions.get(1) is None:
-            made = await handlers.create_definition(uow, STARTER, clock.now())
-            await handlers.publish_definition(uow, made.version, clock.now())
+
+    def start(unit: Qualify) -> None:
+        unit.lock(["seed"])
+        if not unit.definitions.all():
+            made = create_definition(unit, STARTER)
+            publish_definition(unit, made.version)
+
+    transactions.run_here(start)

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.qualify.domain.decision import Decision
 from services.qualify.domain.scoring import Activity
-from services.qualify.store import LeadHistory
+from services.qualify.store.queries import LeadHistory
 
 
 def score_view(found: LeadHistory) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from shared.access.access import Access
 from shared.access.http import (
     allow,
     check_csrf,
-    csrf_token,
     page_principal,
     visitor,
 )
@@ -16,7 +15,6 @@ __all__ = [
     "Role",
     "allow",
     "check_csrf",
-    "csrf_token",
     "page_principal",
     "visitor",
 ]

@@ -2,15 +2,15 @@
 
 Each process keeps a snapshot of the active keys and takes a new one every two seconds and after its
 own changes, so a revoked key stops working everywhere within seconds and no request waits for the
-store. When the store is away, the last snapshot serves for up to five minutes; after that nobody is
-let in (503), because a revoked key must not live on for as long as an outage lasts.
+store. A key that the snapshot lacks is looked up, so that a new one works the moment it is made; how
+often that may happen is bounded, because anybody can make keys up. When the store is away, the last
+snapshot serves for up to five minutes; after that nobody is let in (503), because a revoked key must
+not live on for as long as an outage lasts.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -21,12 +21,13 @@ from shared.access.roles import Principal, Role
 from shared.access.sessions import Session, Sessions
 from shared.access.store import AccessStore, KeyRow
 from shared.contracts.problems import Problem
-from shared.db.engine import Database, is_transient
-
-log = logging.getLogger(__name__)
+from shared.db.database import Database
+from shared.db.errors import is_transient
 
 REFRESH_SECONDS = 2.0
 STALE_AFTER_SECONDS = 300.0
+LOOKUPS_PER_SECOND = 20
+"""Most keys a second that are looked up because the snapshot lacks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,15 @@ class _Snapshot:
 class Access:
     """The keys, the roles and the sessions of one process.
 
-    A part of the runner: ``start`` never fails because the store is away, it keeps trying. Use it
-    as an async context manager in short-lived programs.
+    The runner calls ``refresh`` every two seconds. Use it as an async context manager in
+    short-lived programs.
     """
-
-    name = "access"
 
     def __init__(
         self,
         store: AccessStore,
         *,
         admin_key: str | None = None,
-        refresh_seconds: float = REFRESH_SECONDS,
         stale_after_seconds: float = STALE_AFTER_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,13 +57,13 @@ class Access:
             raise ValueError(f"the admin key must have at least {SHORTEST_KEY} characters")
         self._store = store
         self._admin_key = admin_key
-        self._refresh_seconds = refresh_seconds
         self._stale_after = stale_after_seconds
         self._monotonic = monotonic
         self._snapshot: _Snapshot | None = None
         self._prepared = False
-        self._task: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._looked_up = 0
+        self._second = 0
 
     @classmethod
     def open(cls, url: str, *, admin_key: str | None = None, own: bool = True) -> Self:
@@ -74,22 +72,12 @@ class Access:
         ``own=False`` is for a second process beside the running product, such as the command line:
         it never checkpoints SQLite's log, which only one process may do safely.
         """
-        db = Database.open(url, "access", pool_size=2, checkpoints=own)
+        db = Database.open(url, "access", writers=1, checkpoints=own)
         return cls(AccessStore(db), admin_key=admin_key)
 
-    async def start(self) -> None:
-        """Take the first snapshot, if the store answers, and keep it fresh from now on."""
-        await self._try_refresh()
-        self._task = asyncio.create_task(self._keep_fresh(), name="access-refresh")
-
-    async def stop(self) -> None:
-        """Stop refreshing and close the store."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-        await self._store.db.close()
+    def close(self) -> None:
+        """Close the store."""
+        self._store.db.close()
 
     async def __aenter__(self) -> Self:
         await self.refresh()
@@ -101,9 +89,9 @@ class Access:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.stop()
+        self.close()
 
-    def authenticate(self, authorization: str | None) -> Principal:
+    async def authenticate(self, authorization: str | None) -> Principal:
         """The caller behind an ``Authorization`` header.
 
         Raises ``Problem`` 401 without a valid key, 503 when the keys can't be known.
@@ -111,14 +99,16 @@ class Access:
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise _unauthorized("Send your key in the header Authorization: Bearer <key>.")
-        principal = self._fresh().by_hash.get(hash_key(key.strip()))
+        hashed = hash_key(key.strip())
+        principal = self._fresh().by_hash.get(hashed) or await self._look_up(key_hash=hashed)
         if principal is None:
             raise _unauthorized("This key is not known, or it has been revoked.", "invalid_token")
         return principal
 
-    def principal_of_session(self, session: Session) -> Principal | None:
+    async def principal_of_session(self, session: Session) -> Principal | None:
         """The caller of a session, or None once its key has been revoked."""
-        return self._fresh().by_id.get(session.key_id)
+        found = self._fresh().by_id.get(session.key_id)
+        return found or await self._look_up(key_id=session.key_id)
 
     @property
     def sessions(self) -> Sessions:
@@ -144,24 +134,36 @@ class Access:
         """
         if (role is Role.REP) != (rep_id is not None):
             raise ValueError("a rep's key needs its rep_id, and no other key has one")
-        await self._prepare()
         key = new_key(role)
         key_id = "key_" + hash_key(key)[:16]
-        await self._store.add_key(key_id, key, role, rep_id, label, _now())
+
+        def add() -> None:
+            self._prepare()
+            self._store.add_key(key_id, key, role, rep_id, label, _now())
+
+        await self._store.db.on_writer(add)
         await self.refresh()
         return key_id, key
 
     async def revoke_key(self, key_id_or_key: str) -> bool:
         """End a key: at once here, within seconds in other processes. False if none was active."""
-        await self._prepare()
-        revoked = await self._store.revoke(key_id_or_key, _now())
+
+        def revoke() -> bool:
+            self._prepare()
+            return self._store.revoke(key_id_or_key, _now())
+
+        revoked = await self._store.db.on_writer(revoke)
         await self.refresh()
         return revoked
 
     async def list_keys(self) -> list[KeyRow]:
         """Every key ever made, without the keys themselves."""
-        await self._prepare()
-        return await self._store.list_keys()
+
+        def listed() -> list[KeyRow]:
+            self._prepare()
+            return self._store.list_keys()
+
+        return await self._store.db.on_writer(listed)
 
     async def check(self) -> str | None:
         """None while callers can be told apart, else what is wrong, for readiness."""
@@ -169,47 +171,52 @@ class Access:
             return None
         return "access: the store of access keys does not answer"
 
-    async def refresh(self) -> None:
-        """Take a new snapshot now. Raises what the store raises when it is away."""
+    async def refresh(self) -> int:
+        """Take a new snapshot now; returns 0. Raises what the store raises when it is away."""
         async with self._one_at_a_time:
-            await self._prepare()
-            started = self._monotonic()
-            by_hash = await self._store.active()
-            previous = self._snapshot
-            sessions = (
-                previous.sessions
-                if previous is not None
-                else Sessions(await self._store.session_secret(_now()))
-            )
-            by_id = {principal.key_id: principal for principal in by_hash.values()}
-            self._snapshot = _Snapshot(by_hash, by_id, sessions, started)
+            self._snapshot = await self._store.db.on_writer(self._taken)
+        return 0
 
-    async def _prepare(self) -> None:
+    def _taken(self) -> _Snapshot:
+        self._prepare()
+        started, previous = self._monotonic(), self._snapshot
+        by_hash = self._store.active()
+        sessions = previous.sessions if previous else Sessions(self._store.session_secret(_now()))
+        by_id = {principal.key_id: principal for principal in by_hash.values()}
+        return _Snapshot(by_hash, by_id, sessions, started)
+
+    def _prepare(self) -> None:
         if self._prepared:
             return
-        await self._store.prepare()
+        self._store.prepare()
         if self._admin_key is not None:
             key_id = "key_" + hash_key(self._admin_key)[:16]
-            await self._store.add_key(
+            self._store.add_key(
                 key_id, self._admin_key, Role.ADMIN, None, "from the settings", _now()
             )
         self._prepared = True
 
-    async def _keep_fresh(self) -> None:
-        while True:
-            await asyncio.sleep(self._refresh_seconds)
-            await self._try_refresh()
-
-    async def _try_refresh(self) -> None:
+    async def _look_up(self, *, key_hash: str = "", key_id: str = "") -> Principal | None:
+        """An active key that was made since the last snapshot; None beyond so many a second."""
+        second = int(self._monotonic())
+        if second != self._second:
+            self._second, self._looked_up = second, 0
+        self._looked_up += 1
+        snapshot = self._snapshot
+        if self._looked_up > LOOKUPS_PER_SECOND or snapshot is None:
+            return None
         try:
-            await self.refresh()
+            found = await self._store.db.on_writer(lambda: self._store.find(key_hash, key_id))
         except Exception as error:
-            # Whatever it is: a process that stops refreshing would stop seeing revocations.
-            log.warning(
-                "the access store can't be read, trying again",
-                extra={"error": type(error).__name__},
-                exc_info=not is_transient(error),
-            )
+            if is_transient(error):
+                return None  # the snapshot serves while the store is away
+            raise
+        if found is None:
+            return None
+        hashed, principal = found
+        snapshot.by_hash[hashed] = principal
+        snapshot.by_id[principal.key_id] = principal
+        return principal
 
     def _age(self) -> float:
         return float("inf") if self._snapshot is None else self._monotonic() - self._snapshot.taken

@@ -58,9 +58,9 @@ def allow(*roles: Role) -> Dependency:
     async def dependency(request: Request) -> Principal:
         access = access_of(request)
         authorization = request.headers.get("authorization")
-        found = _from_cookie(request) if authorization is None else None
+        found = await _from_cookie(request) if authorization is None else None
         if found is None:
-            principal = access.authenticate(authorization)
+            principal = await access.authenticate(authorization)
         else:
             principal, session = found
             if request.method not in SAFE_METHODS:
@@ -97,7 +97,7 @@ async def visitor(request: Request) -> Principal | None:
     """A dependency for public pages: who is logged in, or None. Never fails."""
     request.state.principal, request.state.csrf_token = None, ""
     try:
-        found = _from_cookie(request)
+        found = await _from_cookie(request)
     except Problem:
         return None
     if found is None:
@@ -112,7 +112,7 @@ async def check_csrf(request: Request) -> None:
     Raises ``Problem`` 403 if the token is missing or wrong or the request comes from another site,
     ``LoginRequired`` if the session has ended meanwhile.
     """
-    found = _from_cookie(request)
+    found = await _from_cookie(request)
     if found is None:
         raise LoginRequired(_come_back_to(request))
     sent = request.headers.get(CSRF_HEADER)
@@ -120,12 +120,6 @@ async def check_csrf(request: Request) -> None:
         value = (await request.form()).get(CSRF_FIELD)
         sent = value if isinstance(value, str) else None
     _check(found[1], sent, request)
-
-
-def csrf_token(request: Request) -> str:
-    """The token for a page's forms; empty when nobody is logged in."""
-    found = _from_cookie(request)
-    return found[1].csrf_token if found else ""
 
 
 def same_origin(request: Request) -> bool:
@@ -157,7 +151,7 @@ def end_session(response: Response) -> None:
     response.delete_cookie(COOKIE, httponly=True, samesite="lax")
 
 
-def _from_cookie(request: Request) -> tuple[Principal, Session] | None:
+async def _from_cookie(request: Request) -> tuple[Principal, Session] | None:
     cookie = request.cookies.get(COOKIE)
     if not cookie:
         return None
@@ -165,7 +159,7 @@ def _from_cookie(request: Request) -> tuple[Principal, Session] | None:
     session = access.sessions.read(cookie)
     if session is None:
         return None
-    principal = access.principal_of_session(session)
+    principal = await access.principal_of_session(session)
     return None if principal is None else (principal, session)
 
 

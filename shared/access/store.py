@@ -13,8 +13,9 @@ from sqlalchemy import Column, MetaData, String, Table, or_, select, update
 
 from shared.access.keys import hash_key
 from shared.access.roles import Principal, Role
-from shared.db.engine import Database, UtcDateTime, insert
-from shared.db.migrations import migrate
+from shared.db.database import Database, insert
+from shared.db.revisions import pending
+from shared.db.types import UtcDateTime
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SESSION_SECRET = "session"  # noqa: S105 - the name of the secret, not its value
@@ -65,11 +66,14 @@ class AccessStore:
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    async def prepare(self) -> None:
+    def prepare(self) -> None:
         """Bring the tables up to date."""
-        await migrate(self.db, MIGRATIONS)
+        if pending(self.db, MIGRATIONS):
+            from shared.db.migrations import migrate  # Alembic is slow to import
 
-    async def add_key(
+            migrate(self.db, MIGRATIONS)
+
+    def add_key(
         self,
         key_id: str,
         key: str,
@@ -79,7 +83,7 @@ class AccessStore:
         at: datetime,
     ) -> bool:
         """Store a key's hash. False if the very same key is there already, even if revoked."""
-        async with self.db.write() as conn:
+        with self.db.begin() as conn:
             statement = (
                 insert(conn, keys)
                 .values(
@@ -93,55 +97,64 @@ class AccessStore:
                 .on_conflict_do_nothing(index_elements=["key_hash"])
                 .returning(keys.c.key_id)
             )
-            return (await conn.execute(statement)).first() is not None
+            return conn.execute(statement).first() is not None
 
-    async def revoke(self, key_id_or_key: str, at: datetime) -> bool:
+    def revoke(self, key_id_or_key: str, at: datetime) -> bool:
         """Mark a key as revoked. False if no active key matches."""
         match = or_(keys.c.key_id == key_id_or_key, keys.c.key_hash == hash_key(key_id_or_key))
-        async with self.db.write() as conn:
+        with self.db.begin() as conn:
             statement = (
                 update(keys)
                 .where(match, keys.c.revoked_at.is_(None))
                 .values(revoked_at=at)
                 .returning(keys.c.key_id)
             )
-            return (await conn.execute(statement)).first() is not None
+            return conn.execute(statement).first() is not None
 
-    async def list_keys(self) -> list[KeyRow]:
+    def list_keys(self) -> list[KeyRow]:
         """Every key ever made, oldest first."""
         columns = [c for c in keys.c if c.name != "key_hash"]
-        async with self.db.read() as conn:
-            rows = await conn.execute(select(*columns).order_by(keys.c.created_at, keys.c.key_id))
+        with self.db.connect() as conn:
+            rows = conn.execute(select(*columns).order_by(keys.c.created_at, keys.c.key_id))
             return [
                 KeyRow(r.key_id, Role(r.role), r.rep_id, r.label, r.created_at, r.revoked_at)
                 for r in rows
             ]
 
-    async def active(self) -> dict[str, Principal]:
+    def active(self) -> dict[str, Principal]:
         """The caller behind each active key, by the key's hash."""
         statement = select(keys.c.key_hash, keys.c.key_id, keys.c.role, keys.c.rep_id).where(
             keys.c.revoked_at.is_(None)
         )
-        async with self.db.read() as conn:
-            rows = await conn.execute(statement)
+        with self.db.connect() as conn:
+            rows = conn.execute(statement)
             return {r.key_hash: Principal(r.key_id, Role(r.role), r.rep_id) for r in rows}
 
-    async def session_secret(self, at: datetime) -> str:
+    def find(self, key_hash: str, key_id: str) -> tuple[str, Principal] | None:
+        """An active key by its hash or its id: the hash, and the caller behind it."""
+        statement = select(keys).where(
+            or_(keys.c.key_hash == key_hash, keys.c.key_id == key_id), keys.c.revoked_at.is_(None)
+        )
+        with self.db.connect() as conn:
+            row = conn.execute(statement).first()
+        return row and (row.key_hash, Principal(row.key_id, Role(row.role), row.rep_id))
+
+    def session_secret(self, at: datetime) -> str:
         """The secret that signs sessions, made on the first call; the same for every process."""
         value = secrets.select().where(secrets.c.name == SESSION_SECRET)
-        async with self.db.read() as conn:
-            row = (await conn.execute(value)).first()
+        with self.db.connect() as conn:
+            row = conn.execute(value).first()
         if row is None:
             fresh = {
                 "name": SESSION_SECRET,
                 "value": random.token_urlsafe(48),
                 "created_at": at,
             }
-            async with self.db.write() as conn:
-                await conn.execute(
+            with self.db.begin() as conn:
+                conn.execute(
                     insert(conn, secrets)
                     .values(**fresh)
                     .on_conflict_do_nothing(index_elements=["name"])
                 )
-                row = (await conn.execute(value)).one()
+                row = conn.execute(value).one()
         return str(row.value)

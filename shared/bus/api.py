@@ -1,15 +1,21 @@
 """The bus contract: what every backend promises. ``tests/bus`` runs the same suite on all of them.
 
-Semantics, the same for Kafka and for the local log:
+Semantics, the same for Kafka and for the embedded log:
 
 - A topic has partitions; a key always goes to the same one; a partition is an ordered log.
+- Delivery is at least once and in order per partition, from the position that ``positions`` named.
+
+A ``Broker`` (Kafka) is written to by relays and read by groups:
+
 - ``publish`` returns once every message is durable on the broker. Messages of one call keep their
   order per key. When it raises, any of them may or may not have been written: publish them again
   (readers drop repeats by event id).
 - Members of a group share the partitions: each partition has one member at a time, plus for a
   moment a *zombie* that does not know yet that it lost it. The bus does not fence; positions do:
   they live in the reader's database and move by compare-and-set.
-- Delivery is at least once and in order per partition, from the position that ``positions`` named.
+
+Embedded, the writers' outboxes are the log (``shared.bus.local``): there is nothing to publish to,
+and a group has one member.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -101,7 +107,7 @@ class Subscription(Protocol):
 
 
 class Bus(Protocol):
-    """A connection to a broker."""
+    """A connection to the log of events."""
 
     async def start(self) -> None:
         """Connect. Raises BusUnavailable when the broker is away; may be called again."""
@@ -109,10 +115,6 @@ class Bus(Protocol):
 
     async def stop(self) -> None:
         """Close everything. Subscriptions must be closed before."""
-        ...
-
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Write messages durably; see the module. Raises BusUnavailable."""
         ...
 
     async def subscribe(
@@ -127,4 +129,13 @@ class Bus(Protocol):
 
     async def create_topics(self) -> Sequence[str]:
         """Create what the registry names and the broker lacks; returns what was created."""
+        ...
+
+
+class Broker(Bus, Protocol):
+    """A bus that is a system of its own, to which outboxes are relayed."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Write messages durably; see the module. Raises BusUnavailable, and ValueError when one of
+        them is larger than the broker takes: then none of that one's partition may be there."""
         ...

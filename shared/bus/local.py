@@ -1,260 +1,272 @@
-"""The embedded bus: a durable, partitioned log in one SQLite file, for one process.
+"""The embedded bus: each service's outbox is the log of what it writes.
 
-The semantics are Kafka's (``shared.bus.api``): members of a group share partitions, a partition
-that moves is read on from the position that the reader's database names. Readers are woken in
-memory when a write commits, so nothing polls the file.
+Readers of the same process follow a writer's outbox by ``seq`` from positions in their own
+databases. What has just been committed is handed over in memory, as bytes, and the table is the
+fallback for a reader that is further behind. A writer's part of a topic is one partition, numbered
+like the writer in ``SERVICES``.
 """
 
 import asyncio
 import logging
-import sqlite3
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import Connection
 
 from shared.bus.api import (
     BusUnavailable,
-    Message,
-    MissingTopics,
     Positions,
+    Received,
     Subscription,
     TopicPartition,
 )
-from shared.bus.local_group import LocalSubscription, share_out
-from shared.bus.local_log import Encoded, LogFile, Piece, StoredTopic, Wanted, encode
-from shared.contracts.topics import TOPICS
+from shared.bus.metrics import POSITION_RESETS
+from shared.contracts.topics import SERVICES, TOPICS
+from shared.db import outbox
+from shared.db.database import Database
 
-_T = TypeVar("_T")
-_FLUSH = "local bus: flush"
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
+
+KEPT: Final = 4096
+"""Newest messages of a topic that are kept in memory, for readers that keep up."""
+
+
+def place_of(topic: str) -> TopicPartition:
+    """The partition that a topic has in the embedded log."""
+    return TopicPartition(topic, SERVICES.index(TOPICS[topic].owner))
 
 
 class LocalBus:
-    """A bus in the file ``path``. ``prefix`` goes before each logical topic name;
-    ``maintain_every`` is in seconds."""
+    """The log of one process. ``database`` gives a writer's database by its name."""
 
-    def __init__(self, path: Path, prefix: str = "", *, maintain_every: float = 300.0) -> None:
-        self._path = path
-        self._prefix = prefix
-        self._maintain_every = maintain_every
-        self._file: LogFile | None = None
-        self._topics: dict[str, StoredTopic] = {}  # by logical name
-        self._ends: dict[TopicPartition, int] = {}
-        self._groups: dict[str, list[LocalSubscription]] = {}
-        self._waiting: list[tuple[Sequence[Encoded], asyncio.Future[None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._flushing = False
-        self._noted: dict[tuple[str, int, int], int] = {}
-
-    @property
-    def started(self) -> bool:
-        """Whether the file is open."""
-        return self._file is not None
+    def __init__(self, database: Callable[[str], Database]) -> None:
+        self._database = database
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tails: dict[str, _Tail] = {}
+        self._members: list[LocalSubscription] = []
+        self._read_to: dict[tuple[str, str], int] = {}
 
     async def start(self) -> None:
-        """Open the file. Raises BusUnavailable when another process has it; may be called again."""
-        if self._file is not None:
+        """Find the end of each log. Raises what a database raises; may be called again."""
+        if self._loop is not None:
             return
-        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="local-bus-write")
-        self._read_thread = ThreadPoolExecutor(1, thread_name_prefix="local-bus-read")
+        self._loop = asyncio.get_running_loop()
         try:
-            self._file = await _on(self._write_thread, lambda: LogFile(self._path))
-            await self._load_topics()
+            for service in SERVICES:
+                last = await self._database(service).read(outbox.last_place)
+                for topic in TOPICS.values():
+                    if topic.owner == service:
+                        self._tails[topic.name] = _Tail(last)
         except BaseException:
-            self._file = None
-            self._write_thread.shutdown(wait=False)
-            self._read_thread.shutdown(wait=False)
+            self._loop = None
             raise
-        self._spawn(self._maintain_for_ever())
 
     async def stop(self) -> None:
-        """Finish the writes under way and close the file."""
-        file = self._file
-        if file is None:
-            return
-        for task in list(self._tasks):
-            if task.get_name() != _FLUSH:
-                task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(BusUnavailable):
-            await self._write_noted(file)
-        self._file = None
-        await _on(self._read_thread, lambda: None)
-        await _on(self._write_thread, file.close)
-        self._read_thread.shutdown()
-        self._write_thread.shutdown()
+        """Let go. Subscriptions must be closed before."""
+        self._loop = None
+        self._tails.clear()
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Write messages durably. Raises BusUnavailable, MissingTopics."""
-        self._open_file()
-        if not messages:
-            return
-        self._stored([message.topic for message in messages])
-        records = [encode(self._topics[message.topic], message) for message in messages]
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((records, done))
-        if not self._flushing:
-            self._flushing = True
-            self._spawn(self._flush(), name=_FLUSH)
-        await done
+    def committed(self, service: str, rows: Sequence[outbox.Row]) -> None:
+        """Hand over what a writer's transaction has just made durable. Any thread may call it, in
+        the order of the commits."""
+        if self._loop is not None and rows:
+            self._loop.call_soon_threadsafe(self._append, service, rows)
 
     async def subscribe(
         self, group: str, topics: Sequence[str], positions: Positions
     ) -> Subscription:
-        """Join a group of this process. Raises BusUnavailable, MissingTopics."""
-        file = self._open_file()
-        stored = self._stored(topics)
-        await _on(self._write_thread, lambda: file.add_group(group, stored))
-        member = LocalSubscription(self, group, tuple(topics), positions)
-        self._groups.setdefault(group, []).append(member)
-        self._rebalance(group)
+        """Follow topics. Raises BusUnavailable before ``start``."""
+        if self._loop is None:
+            raise BusUnavailable("the local bus is not started")
+        member = LocalSubscription(self, group, topics, positions)
+        self._members.append(member)
         return member
 
     async def check_topics(self, topics: Sequence[str]) -> None:
-        """Raises MissingTopics naming each that is not there."""
-        self._open_file()
-        self._stored(topics)
+        """Every topic is there: the registry has it."""
 
     async def create_topics(self) -> Sequence[str]:
-        """Create what the registry names and the file lacks; returns their physical names."""
-        file = self._open_file()
-        missing = [topic for topic in TOPICS.values() if topic.name not in self._topics]
-        for topic in missing:
-            name = self._prefix + topic.name
-            rules = (topic.partitions, topic.retention_ms, topic.compacted)
-            await _on(self._write_thread, partial(file.create_topic, name, *rules))
-        await self._load_topics()
-        return [self._prefix + topic.name for topic in missing]
+        """Nothing is to be created."""
+        return []
 
-    async def maintain(self) -> int:
-        """Prune by age and compact; returns how many messages went. It runs by itself too."""
-        file = self._open_file()
-        await self._write_noted(file)
-        now = _now_ms()
-        dropped = 0
-        for topic in list(self._topics.values()):
-            for partition in range(topic.partitions):
-                # One short transaction each: publishers wait for one at most.
-                dropped += await _on(self._write_thread, partial(file.prune, topic, partition, now))
-        await _on(self._write_thread, file.checkpoint)
-        return dropped
+    def read_by_all(self, topic: str) -> int:
+        """The place up to which every reader of a topic has stored its effects; 0 while one of them
+        has not said yet. What lies behind it must not be pruned."""
+        readers = TOPICS[topic].readers
+        return min((self._read_to.get((reader, topic), 0) for reader in readers), default=2**62)
 
-    def end(self, place: TopicPartition) -> int:
-        """The offset that the partition's next message gets."""
-        return self._ends[place]
+    def end(self, topic: str) -> int:
+        """The place of the newest message of a topic's writer."""
+        return self._tails[topic].end
 
-    def topic_id(self, topic: str) -> int:
-        """The file's number of a logical topic."""
-        return self._topics[topic].id
+    def in_memory(self, topic: str, start: int, limit: int) -> Sequence[Received] | None:
+        """Messages from a place on; None when they have to be read from the table."""
+        return self._tails[topic].since(start, limit)
 
-    async def read(self, wanted: Sequence[Wanted], limit: int) -> list[Piece]:
-        """See LogFile.read. Raises BusUnavailable."""
-        file = self._open_file()
-        return await _on(self._read_thread, lambda: file.read(wanted, limit))
+    async def in_table(self, topic: str, start: int, limit: int) -> list[Received]:
+        """The same from the writer's outbox."""
+        service = TOPICS[topic].owner
 
-    def note_position(self, group: str, place: TopicPartition, position: int) -> None:
-        """Remember how far a group is; written before the next pruning. Older ones, after a crash,
-        only make pruning more careful."""
-        self._noted[group, self._topics[place.topic].id, place.partition] = position
+        def read(conn: Connection) -> list[outbox.Row]:
+            return outbox.read(conn, topic, start, limit)
 
-    def leave(self, member: LocalSubscription) -> None:
-        """Take a member out of its group; its partitions go to the others."""
-        members = self._groups.get(member.group, [])
-        if member in members:
-            members.remove(member)
-            self._rebalance(member.group)
+        return [_received(service, row) for row in await self._database(service).read(read)]
 
-    async def _write_noted(self, file: LogFile) -> None:
-        if noted := self._noted:
-            self._noted = {}
-            await _on(self._write_thread, lambda: file.set_positions(noted))
+    def note(self, group: str, topic: str, position: int) -> None:
+        """Remember how far a reader is."""
+        self._read_to[group, topic] = position
 
-    def _rebalance(self, group: str) -> None:
-        members = self._groups[group]
-        partitions = {name: topic.partitions for name, topic in self._topics.items()}
-        for member, share in share_out(members, partitions).items():
-            member.assign(share)
+    def leave(self, member: "LocalSubscription") -> None:
+        """Forget a subscription."""
+        if member in self._members:
+            self._members.remove(member)
 
-    async def _flush(self) -> None:
-        """Write what publishers wait for, all that has gathered in one transaction."""
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting, []
-                try:
-                    await self._write(batch)
-                except Exception as error:
-                    for _, done in batch:
-                        if not done.done():
-                            done.set_exception(BusUnavailable(f"local bus: {error}"))
-                else:
-                    for _, done in batch:
-                        if not done.done():
-                            done.set_result(None)
-        finally:
-            self._flushing = False
+    def _append(self, service: str, rows: Sequence[outbox.Row]) -> None:
+        topics = {row.topic for row in rows}
+        for row in rows:
+            if row.topic in self._tails:
+                self._tails[row.topic].append(_received(service, row))
+        for member in self._members:
+            member.wake(topics)
 
-    async def _write(self, batch: Sequence[tuple[Sequence[Encoded], Any]]) -> None:
-        file = self._open_file()
-        records = [record for call, _ in batch for record in call]
-        changed = await _on(self._write_thread, lambda: file.append(records, _now_ms()))
-        names = {topic.id: name for name, topic in self._topics.items()}
-        places = {TopicPartition(names[id_], p): end for (id_, p), end in changed.items()}
-        self._ends.update(places)
-        for members in self._groups.values():
-            for member in members:
-                member.wake(places)
 
-    async def _load_topics(self) -> None:
-        file = self._open_file()
-        stored = await _on(self._write_thread, file.topics)
-        ends = await _on(self._write_thread, file.next_offsets)
-        self._topics = {
-            name.removeprefix(self._prefix): topic
-            for name, topic in stored.items()
-            if name.startswith(self._prefix)
-        }
-        for name, topic in self._topics.items():
-            for partition in range(topic.partitions):
-                self._ends[TopicPartition(name, partition)] = ends[topic.id, partition]
+class _Tail:
+    """The newest messages of a topic, all those behind the place ``gone``."""
 
-    async def _maintain_for_ever(self) -> None:
+    def __init__(self, gone: int) -> None:
+        self.gone = gone
+        self.end = gone
+        self._messages: deque[Received] = deque()
+        self._offsets: deque[int] = deque()
+
+    def append(self, message: Received) -> None:
+        if message.offset <= self.end:
+            return  # it was committed while we looked for the end
+        self.end = message.offset
+        self._messages.append(message)
+        self._offsets.append(message.offset)
+        while len(self._messages) > KEPT:
+            self.gone = self._messages.popleft().offset
+            self._offsets.popleft()
+
+    def since(self, start: int, limit: int) -> Sequence[Received] | None:
+        if start <= self.gone:
+            return None
+        at = bisect_left(self._offsets, start)
+        return list(islice(self._messages, at, at + limit))
+
+
+class LocalSubscription:
+    """The one member of a group."""
+
+    def __init__(
+        self, bus: LocalBus, group: str, topics: Sequence[str], positions: Positions
+    ) -> None:
+        self._bus = bus
+        self._group = group
+        self._topics = tuple(topics)
+        self._positions = positions
+        self._next: dict[str, int] = {}
+        self._turn = 0
+        self._woken = asyncio.Event()
+        self._closed = False
+
+    async def poll(self, max_records: int, timeout: float) -> Sequence[Received]:
+        """See Subscription.poll."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
         while True:
-            await asyncio.sleep(self._maintain_every)
-            try:
-                dropped = await self.maintain()
-            except BusUnavailable as error:
-                _log.warning("local bus: maintenance failed", extra={"reason": str(error)})
-            else:
-                _log.info("local bus: maintained", extra={"dropped": dropped})
+            self._woken.clear()
+            if found := await self._read(max_records):
+                return found
+            if (left := deadline - loop.time()) <= 0:
+                return ()
+            timer = loop.call_later(left, self._woken.set)
+            await self._woken.wait()
+            timer.cancel()
 
-    def _stored(self, topics: Sequence[str]) -> list[StoredTopic]:
-        missing = sorted({self._prefix + name for name in topics if name not in self._topics})
-        if missing:
-            raise MissingTopics(missing)
-        return [self._topics[name] for name in topics]
+    async def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        """See Subscription.seek."""
+        for place, position in positions.items():
+            if place.topic in self._next:
+                self._next[place.topic] = position
+        self._woken.set()
 
-    def _open_file(self) -> LogFile:
-        if self._file is None:
-            raise BusUnavailable("the local bus is not started")
-        return self._file
+    async def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        """See Subscription.commit."""
+        for place, position in positions.items():
+            if place.topic in self._next:
+                self._bus.note(self._group, place.topic, position)
 
-    def _spawn(self, work: Any, name: str | None = None) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def assignment(self) -> frozenset[TopicPartition]:
+        """See Subscription.assignment."""
+        return frozenset(map(place_of, self._topics))
+
+    async def lag(self) -> int:
+        """See Subscription.lag."""
+        await self._ask_positions()
+        return sum(max(0, self._bus.end(t) + 1 - self._next[t]) for t in self._behind())
+
+    async def close(self) -> None:
+        """See Subscription.close."""
+        self._closed = True
+        self._bus.leave(self)
+        self._woken.set()
+
+    def wake(self, topics: set[str]) -> None:
+        """Messages came to these topics."""
+        if not topics.isdisjoint(self._topics):
+            self._woken.set()
+
+    async def _read(self, limit: int) -> list[Received]:
+        """Every topic in its turn, so that a full one starves none."""
+        if self._closed:
+            raise BusUnavailable("the subscription is closed")
+        await self._ask_positions()
+        found: list[Received] = []
+        for topic in self._behind():
+            start, room = self._next[topic], limit - len(found)
+            if room <= 0:
+                break
+            end = self._bus.end(topic)
+            messages = self._bus.in_memory(topic, start, room)
+            if messages is None:
+                messages = await self._bus.in_table(topic, start, room)
+            found.extend(messages)
+            read_to = messages[-1].offset + 1 if messages else start
+            # Fewer than there was room for: there is no more of this topic up to the end.
+            self._next[topic] = max(read_to, end + 1) if len(messages) < room else read_to
+        return found
+
+    def _behind(self) -> list[str]:
+        self._turn += 1
+        first = self._turn % len(self._topics) if self._topics else 0
+        turns = (*self._topics[first:], *self._topics[:first])
+        return [topic for topic in turns if self._next[topic] <= self._bus.end(topic)]
+
+    async def _ask_positions(self) -> None:
+        """Ask the reader's database, once, where it is."""
+        if self._next:
+            return
+        known = await self._positions([place_of(topic) for topic in self._topics])
+        for topic in self._topics:
+            position = known.get(place_of(topic), 0)
+            if position > self._bus.end(topic) + 1:
+                POSITION_RESETS.labels("local", topic).inc()
+                log.warning(
+                    "position is beyond the log: reading from its start",
+                    extra={"topic": topic, "offset": position},
+                )
+                position = 0
+            self._next[topic] = position
+            self._bus.note(self._group, topic, position)
 
 
-async def _on(thread: ThreadPoolExecutor, call: Callable[[], _T]) -> _T:
-    """Run a blocking call on a thread. Raises BusUnavailable for what SQLite raises."""
-    try:
-        return await asyncio.get_running_loop().run_in_executor(thread, call)
-    except sqlite3.Error as error:
-        raise BusUnavailable(f"local bus: {error}") from error
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _received(service: str, row: outbox.Row) -> Received:
+    place = place_of(row.topic)
+    return Received(
+        row.topic, place.partition, row.seq, row.key, row.bytes(), row.headers(service)
+    )

@@ -1,27 +1,24 @@
 """Which bus a URL means."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 from shared.bus.api import Bus
+from shared.bus.local import LocalBus
+from shared.db.database import Database
 
-LOCAL_FILE = "bus.db"
 
-
-def open_bus(url: str, prefix: str, data: Path | None) -> Bus:
+def open_bus(url: str, prefix: str, database: Callable[[str], Database]) -> Bus:
     """The bus of a URL, not started.
 
-    ``local:`` is the embedded log in the folder ``data``; ``kafka://host:port[,host:port]`` is a
-    Kafka cluster. ``prefix`` goes before each logical topic name. Raises ValueError.
+    ``local:`` is the embedded log in the outboxes of the services, whose databases ``database``
+    gives by name; ``kafka://host:port[,host:port]`` is a Kafka cluster, where ``prefix`` goes before
+    each logical topic name. Raises ValueError.
     """
     scheme, colon, rest = url.partition(":")
     if scheme == "local" and colon:
-        if data is None:
-            raise ValueError("the bus local: needs a data folder")
-        from shared.bus.local import LocalBus
-
-        return LocalBus(data / LOCAL_FILE, prefix)
+        return LocalBus(database)
     if scheme == "kafka" and rest.startswith("//") and rest.strip("/"):
-        from shared.bus.kafka import KafkaBus
+        from shared.bus.kafka import KafkaBus  # aiokafka is slow to import
 
         return KafkaBus(rest.strip("/"), prefix)
     raise ValueError(f"unknown bus URL {url!r}: local: or kafka://host:port[,host:port]")

@@ -10,6 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from shared.contracts.events import EVENT_TYPES, EventData
+from shared.contracts.ids import current_traceparent, new_id
 
 _FIELD = re.compile(r"[a-z_]{1,40}|[0-9]{1,9}")
 _ID = re.compile(r"[!-~]{1,64}")
@@ -32,18 +33,22 @@ class Event(Generic[D]):
     traceparent: str
     data: D
 
+    @classmethod
+    def of(cls, data: D, service: str, at: datetime) -> "Event[D]":
+        """A new event of this service, part of the trace of the work under way."""
+        trace = current_traceparent()
+        return cls(new_id(), data.type, _source(service), at, data.key(), trace, data)
+
+    def stamp(self) -> str:
+        """``time`` as RFC 3339 text."""
+        return self.time.isoformat().replace("+00:00", "Z")
+
     def headers(self) -> dict[str, str]:
         """The attributes as Kafka headers (CloudEvents Kafka binding, binary content mode)."""
-        return {
-            "ce_specversion": "1.0",
-            "ce_id": self.id,
-            "ce_type": self.type,
-            "ce_source": self.source,
-            "ce_time": self.time.isoformat().replace("+00:00", "Z"),
-            "ce_subject": self.subject,
-            "content-type": "application/json",
-            "traceparent": self.traceparent,
-        }
+        headers = headers_of(
+            self.id, self.type, "", self.stamp(), self.subject, self.traceparent
+        )
+        return {**headers, "ce_source": self.source}
 
     def value(self) -> bytes:
         """The data as JSON bytes."""
@@ -56,12 +61,28 @@ class Event(Generic[D]):
             "id": self.id,
             "type": self.type,
             "source": self.source,
-            "time": self.time.isoformat().replace("+00:00", "Z"),
+            "time": self.stamp(),
             "subject": self.subject,
             "datacontenttype": "application/json",
             "traceparent": self.traceparent,
             "data": orjson.loads(self.value()),
         }
+
+
+def headers_of(
+    event_id: str, event_type: str, service: str, time: str, subject: str, traceparent: str
+) -> dict[str, str]:
+    """The headers of an event of ``service`` by its attributes, as ``Event.headers`` gives them."""
+    return {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_type": event_type,
+        "ce_source": _source(service),
+        "ce_time": time,
+        "ce_subject": subject,
+        "content-type": "application/json",
+        "traceparent": traceparent,
+    }
 
 
 def decode(headers: Mapping[str, str], value: bytes) -> Event[EventData]:
@@ -95,6 +116,10 @@ def decode(headers: Mapping[str, str], value: bytes) -> Event[EventData]:
         raise UnreadableEvent(f"{event_type}: {places}") from None
     except ValueError:
         raise UnreadableEvent(f"{event_type}: ce_time is no RFC 3339 time") from None
+
+
+def _source(service: str) -> str:
+    return f"/leadloop/{service}"
 
 
 def _place(part: str | int) -> str:

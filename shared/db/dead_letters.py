@@ -6,16 +6,24 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, func, select, update
 
 from shared.contracts.envelope import UnreadableEvent
 from shared.contracts.events import DeadLettered
-from shared.db.engine import insert
+from shared.db.database import insert
+from shared.db.statements import Statement, one_of
 from shared.db.tables import dead_letters
 
 DEAD = "dead"
 PARKED = "parked"
+
+_BLOCKED = Statement(
+    lambda dialect: (
+        "SELECT key FROM dead_letters WHERE consumer = :consumer AND "
+        + one_of("key", "keys", dialect)
+        + (" ORDER BY id FOR SHARE" if dialect == "postgresql" else "")
+    )
+)
 
 
 class Letter(Protocol):
@@ -33,6 +41,19 @@ class Letter(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """An event that the broker would not take. ``offset`` is its place in the outbox, ``key`` names
+    topic and key."""
+
+    topic: str
+    offset: int
+    key: str
+    value: bytes | None
+    headers: Mapping[str, str]
+    partition: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +75,14 @@ class DeadLetter:
     failed_at: datetime
 
 
-async def blocked(conn: AsyncConnection, consumer: str, keys: Collection[str]) -> set[str]:
+def blocked(conn: Connection, consumer: str, keys: Collection[str]) -> set[str]:
     """Those of these keys that have a letter waiting: their later events must wait too.
 
     The letters stay locked, so that a replay can't forget a key's last one while an event is being
     parked behind it: nobody would ever bring that event back.
     """
     stored = {key: stored_key(key) for key in keys}
-    rows = await conn.execute(
-        select(dead_letters.c.key)
-        .where(dead_letters.c.consumer == consumer, dead_letters.c.key.in_(stored.values()))
-        .order_by(dead_letters.c.id)
-        .with_for_update(read=True)
-    )
+    rows = _BLOCKED.run(conn, consumer=consumer, keys=list(stored.values()))
     found = {row.key for row in rows}
     return {key for key, text in stored.items() if text in found}
 
@@ -76,35 +92,41 @@ def stored_key(key: str) -> str:
     return _storable(key, 120)
 
 
-async def add(
-    conn: AsyncConnection,
+def add(
+    conn: Connection,
     consumer: str,
     bad: Sequence[tuple[Letter, UnreadableEvent]],
     now: datetime,
 ) -> None:
     """Keep letters that failed for good, each with its reason."""
-    await _keep(conn, [_row(consumer, m, DEAD, str(why), now) for m, why in bad])
+    _keep(conn, [_row(consumer, m, DEAD, str(why), now) for m, why in bad])
 
 
-async def park(
-    conn: AsyncConnection, consumer: str, letters: Sequence[Letter], now: datetime
+def park(
+    conn: Connection, consumer: str, letters: Sequence[Letter], now: datetime
 ) -> None:
     """Keep letters whose key is blocked."""
     reason = "waits behind an earlier dead letter of the same key"
-    await _keep(conn, [_row(consumer, m, PARKED, reason, now) for m in letters])
+    _keep(conn, [_row(consumer, m, PARKED, reason, now) for m in letters])
 
 
-async def count(conn: AsyncConnection, consumer: str) -> int:
+def count(conn: Connection, consumer: str) -> int:
     """How many letters are dead (parked ones not counted)."""
     query = select(func.count()).where(
         dead_letters.c.consumer == consumer, dead_letters.c.state == DEAD
     )
-    return (await conn.execute(query)).scalar_one()
+    return conn.execute(query).scalar_one()
 
 
-async def listed(conn: AsyncConnection, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+def count_all(conn: Connection) -> int:
+    """How many letters wait for somebody, of every consumer (parked ones not counted)."""
+    query = select(func.count()).where(dead_letters.c.state == DEAD)
+    return conn.execute(query).scalar_one()
+
+
+def listed(conn: Connection, after: int = 0, limit: int = 100) -> list[DeadLetter]:
     """Letters in the order they came in."""
-    rows = await conn.execute(
+    rows = conn.execute(
         select(dead_letters)
         .where(dead_letters.c.id > after)
         .order_by(dead_letters.c.id)
@@ -113,16 +135,16 @@ async def listed(conn: AsyncConnection, after: int = 0, limit: int = 100) -> lis
     return [_letter(row) for row in rows]
 
 
-async def get(conn: AsyncConnection, letter_id: int) -> DeadLetter | None:
+def get(conn: Connection, letter_id: int) -> DeadLetter | None:
     """One letter, or None."""
-    rows = await conn.execute(select(dead_letters).where(dead_letters.c.id == letter_id))
+    rows = conn.execute(select(dead_letters).where(dead_letters.c.id == letter_id))
     row = rows.first()
     return _letter(row) if row is not None else None
 
 
-async def of_key(conn: AsyncConnection, consumer: str, key: str) -> list[DeadLetter]:
+def of_key(conn: Connection, consumer: str, key: str) -> list[DeadLetter]:
     """All letters of a key, oldest first: they are replayed in this order."""
-    rows = await conn.execute(
+    rows = conn.execute(
         select(dead_letters)
         .where(dead_letters.c.consumer == consumer, dead_letters.c.key == key)
         .order_by(dead_letters.c.id)
@@ -130,16 +152,16 @@ async def of_key(conn: AsyncConnection, consumer: str, key: str) -> list[DeadLet
     return [_letter(row) for row in rows]
 
 
-async def failed_again(conn: AsyncConnection, letter_id: int, reason: str) -> None:
+def failed_again(conn: Connection, letter_id: int, reason: str) -> None:
     """A replay did not help: the letter is dead, for this reason."""
-    await conn.execute(
+    conn.execute(
         update(dead_letters).where(dead_letters.c.id == letter_id).values(state=DEAD, reason=reason)
     )
 
 
-async def remove(conn: AsyncConnection, letter_id: int) -> None:
+def remove(conn: Connection, letter_id: int) -> None:
     """Forget a letter that had its effect, or that somebody gave up."""
-    await conn.execute(delete(dead_letters).where(dead_letters.c.id == letter_id))
+    conn.execute(delete(dead_letters).where(dead_letters.c.id == letter_id))
 
 
 def notice(
@@ -160,8 +182,8 @@ def notice(
     )
 
 
-async def _keep(conn: AsyncConnection, rows: list[dict[str, Any]]) -> None:
-    await conn.execute(insert(conn, dead_letters).on_conflict_do_nothing(), rows)
+def _keep(conn: Connection, rows: list[dict[str, Any]]) -> None:
+    conn.execute(insert(conn, dead_letters).on_conflict_do_nothing(), rows)
 
 
 def _row(consumer: str, letter: Letter, state: str, reason: str, now: datetime) -> dict[str, Any]:

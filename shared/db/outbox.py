@@ -1,87 +1,163 @@
-"""The outbox: events are written in the transaction that decided them and leave it once published.
+"""The outbox: events are written in the transaction that decided them.
 
-Rows are claimed by being there, never by a remembered sequence number: sequences are given out
-before commit, so a higher one may become visible first and a lower one would be walked past.
-Per key the order holds because transactions on one lead wait for each other's row locks and write
-their events last.
+Embedded it is the log itself: readers of the same process follow it by ``seq``, which one writer
+gives out in the order of its commits. With a broker it is a queue: rows are claimed by being there,
+never by a remembered number, for PostgreSQL gives numbers out before commit, so a higher one may
+become visible first and a lower one would be walked past. Per key the order holds because
+transactions on one lead wait for each other's locks and write their events last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-import orjson
-from sqlalchemy import delete, func, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, func, or_, select, update
 
-from shared.contracts.envelope import Event
-from shared.contracts.events import EventData
-from shared.db.bulk import BulkInsert, stamp
-from shared.db.engine import database_now, insert
+from shared.contracts.envelope import Event, headers_of
+from shared.contracts.topics import TOPICS
+from shared.db.database import database_now, insert
+from shared.db.statements import Statement, recordset
 from shared.db.tables import outbox, relay_lease
+from shared.db.types import stored_time
 
 RELAY = "relay"
-_INSERT = BulkInsert(outbox, ("event_id", "topic", "key", "headers", "value", "created_at"))
-
-_REMOVE = {
-    "sqlite": text("DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each(:seqs))"),
-    "postgresql": text(
-        "DELETE FROM outbox WHERE seq IN "
-        "(SELECT value::bigint FROM jsonb_array_elements_text(CAST(:seqs AS jsonb)))"
-    ),
-}
+_COLUMNS = (
+    *("topic", "key", "event_id", "event_type", "event_time", "traceparent", "value"),
+    *("compacted", "created_at"),
+)
+_NAMES = ", ".join(_COLUMNS)
+_TYPED = [(name, outbox.c[name].type) for name in _COLUMNS]
 
 
-class Pending(NamedTuple):
-    """An outbox row that waits for the bus."""
+class Row(NamedTuple):
+    """An event in the outbox. ``seq`` is its place."""
 
     seq: int
     topic: str
     key: str
-    headers: dict[str, str]
-    value: bytes | None
+    event_id: str
+    event_type: str
+    event_time: str
+    traceparent: str
+    value: str | None
+
+    def headers(self, service: str) -> dict[str, str]:
+        """The event's headers, as ``service`` publishes them."""
+        return headers_of(
+            self.event_id, self.event_type, service, self.event_time, self.key, self.traceparent
+        )
+
+    def bytes(self) -> bytes | None:
+        """The event's data."""
+        return self.value.encode() if self.value is not None else None
 
 
-async def add(
-    conn: AsyncConnection, service: str, events: Sequence[Event[Any]], now: datetime
-) -> None:
-    """Write events behind the effects of the same transaction, in order."""
-    if events:
-        created_at = stamp(conn, now)
-        await _INSERT.run(conn, [_row(service, event, created_at) for event in events])
-
-
-async def take(conn: AsyncConnection, limit: int) -> list[Pending]:
-    """The oldest rows, in order. They stay until ``remove``."""
-    rows = await conn.execute(
-        select(outbox.c.seq, outbox.c.topic, outbox.c.key, outbox.c.headers, outbox.c.value)
-        .order_by(outbox.c.seq)
-        .limit(limit)
+_LAST = Statement("SELECT coalesce(max(seq), 0) FROM outbox")
+_INSERT = Statement(
+    lambda dialect: (
+        f"INSERT INTO outbox (seq, {_NAMES}) VALUES "  # noqa: S608
+        f"(:seq, {', '.join(f':{name}' for name in _COLUMNS)})"
+        if dialect == "sqlite"
+        else f"INSERT INTO outbox ({_NAMES}) SELECT {', '.join(f'r.{n}' for n in _COLUMNS)} "  # noqa: S608
+        f"FROM {recordset([*_TYPED, ('n', outbox.c.seq.type)])} ORDER BY r.n"
     )
-    return [Pending(r.seq, r.topic, r.key, orjson.loads(r.headers), r.value) for r in rows]
+)
+_FIELDS = ", ".join(Row._fields)
+_TAKE = Statement(f"SELECT {_FIELDS} FROM outbox ORDER BY seq LIMIT :limit")  # noqa: S608
+_READ = Statement(
+    f"SELECT {_FIELDS} FROM outbox "  # noqa: S608
+    "WHERE topic = :topic AND seq >= :start ORDER BY seq LIMIT :limit"
+)
+_REMOVE = Statement(
+    lambda dialect: (
+        "DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each(:seqs))"
+        if dialect == "sqlite"
+        else "DELETE FROM outbox WHERE seq = ANY (ARRAY("
+        "SELECT value::bigint FROM jsonb_array_elements_text(CAST(:seqs AS jsonb))))"
+    )
+)
 
 
-async def remove(conn: AsyncConnection, seqs: Sequence[int]) -> None:
+def add(conn: Connection, service: str, events: Sequence[Event[Any]], now: datetime) -> list[Row]:
+    """Write events behind the effects of the same transaction, in order. Returns them with their
+    places where this process gives these out (SQLite)."""
+    if not events:
+        return []
+    rows = [_row(service, event) for event in events]
+    if conn.dialect.name != "sqlite":
+        _INSERT.run(
+            conn,
+            rows=[
+                {
+                    **row._asdict(),
+                    "compacted": TOPICS[row.topic].compacted,
+                    "created_at": now,
+                    "n": n,
+                }
+                for n, row in enumerate(rows)
+            ],
+        )
+        return []
+    last = _LAST.run(conn).scalar_one()
+    placed = [row._replace(seq=seq) for seq, row in enumerate(rows, last + 1)]
+    created_at = stored_time(now)
+    _INSERT.run_rows(conn, [(*row, TOPICS[row.topic].compacted, created_at) for row in placed])
+    return placed
+
+
+def take(conn: Connection, limit: int) -> list[Row]:
+    """The oldest rows, in order. They stay until ``remove``."""
+    return [Row(*row) for row in _TAKE.run(conn, limit=limit)]
+
+
+def read(conn: Connection, topic: str, start: int, limit: int) -> list[Row]:
+    """Rows of a topic from a place on, in order."""
+    return [Row(*row) for row in _READ.run(conn, topic=topic, start=start, limit=limit)]
+
+
+def last_place(conn: Connection) -> int:
+    """The place of the newest row; 0 while there was none."""
+    return int(_LAST.run(conn).scalar_one())
+
+
+def remove(conn: Connection, seqs: Sequence[int]) -> None:
     """Forget rows that the broker has confirmed."""
-    # As one value: a thousand bound parameters cost more to prepare than the rows to delete.
-    await conn.execute(_REMOVE[conn.dialect.name], {"seqs": orjson.dumps(list(seqs)).decode()})
+    _REMOVE.run(conn, seqs=list(seqs))
 
 
-async def backlog(conn: AsyncConnection) -> int:
-    """How many events wait for the bus."""
-    return (await conn.execute(select(func.count()).select_from(outbox))).scalar_one()
+def backlog(conn: Connection) -> int:
+    """How many events there are."""
+    return conn.execute(select(func.count()).select_from(outbox)).scalar_one()
 
 
-async def lease(conn: AsyncConnection, owner: str, seconds: float) -> bool:
+def put_back(conn: Connection, key: str, topic: str, letter: Mapping[str, Any]) -> None:
+    """Queue an event again that the broker would not take before."""
+    headers, value = letter["headers"], letter["value"]
+    conn.execute(
+        outbox.insert().values(
+            topic=topic,
+            key=key,
+            event_id=headers["ce_id"],
+            event_type=headers["ce_type"],
+            event_time=headers["ce_time"],
+            traceparent=headers["traceparent"],
+            value=value.decode() if value is not None else None,
+            compacted=TOPICS[topic].compacted,
+            created_at=database_now(conn),
+        )
+    )
+
+
+def lease(conn: Connection, owner: str, seconds: float) -> bool:
     """Take or extend the right to publish this outbox; False while another relay has it.
 
     A lease that would last far longer than any does was taken before the clock was set back: it
     counts as lapsed, or nothing would be published until the clock is there again.
     """
-    now = await database_now(conn)
+    now = database_now(conn)
     never = now + 10 * timedelta(seconds=seconds)
     values = {"owner": owner, "expires_at": now + timedelta(seconds=seconds)}
-    extended = await conn.execute(
+    extended = conn.execute(
         update(relay_lease)
         .where(relay_lease.c.name == RELAY)
         .where(
@@ -95,7 +171,7 @@ async def lease(conn: AsyncConnection, owner: str, seconds: float) -> bool:
     )
     if extended.rowcount:
         return True
-    first = await conn.execute(
+    first = conn.execute(
         insert(conn, relay_lease)
         .values(name=RELAY, **values)
         .on_conflict_do_nothing()
@@ -104,17 +180,20 @@ async def lease(conn: AsyncConnection, owner: str, seconds: float) -> bool:
     return first.first() is not None
 
 
-async def release(conn: AsyncConnection, owner: str) -> None:
+def release(conn: Connection, owner: str) -> None:
     """Give the lease back, so that another relay need not wait for its end."""
-    await conn.execute(delete(relay_lease).where(relay_lease.c.owner == owner))
+    conn.execute(delete(relay_lease).where(relay_lease.c.owner == owner))
 
 
-def _row(service: str, event: Event[EventData], created_at: Any) -> tuple[Any, ...]:
-    return (
+def _row(service: str, event: Event[Any]) -> Row:
+    data = event.data
+    return Row(
+        0,
+        data.topic if "{" not in data.topic else data.topic.replace("{service}", service),
+        data.key(),
         event.id,
-        event.data.topic.replace("{service}", service),
-        event.data.key(),
-        orjson.dumps(event.headers()).decode(),
-        event.value(),
-        created_at,
+        event.type,
+        event.stamp(),
+        event.traceparent,
+        event.value().decode(),
     )

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
@@ -11,11 +12,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-from shared.db.engine import UtcDateTime
-
-Serial = BigInteger().with_variant(Integer, "sqlite")
+from shared.db.types import Serial, UtcDateTime
 
 runtime_metadata = MetaData()
 
@@ -30,14 +30,26 @@ outbox = Table(
     "outbox",
     runtime_metadata,
     Column("seq", Serial, primary_key=True, autoincrement=True),
-    Column("event_id", String(64), nullable=False),
     Column("topic", String(120), nullable=False),
     Column("key", String(120), nullable=False),
-    Column("headers", Text, nullable=False),
-    Column("value", LargeBinary),
+    Column("event_id", String(64), nullable=False),
+    Column("event_type", String(120), nullable=False),
+    Column("event_time", String(40), nullable=False),
+    Column("traceparent", String(60), nullable=False),
+    Column("value", Text),
+    Column("compacted", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Index("outbox_of_topic", "topic", "seq"),
+    Index(
+        "outbox_of_key",
+        "topic",
+        "key",
+        sqlite_where=text("compacted"),
+        postgresql_where=text("compacted"),
+    ),
 )
-"""Events that were decided and are not on the bus yet; a row leaves when the broker has it."""
+"""Events that were decided. Embedded, this is the log: readers follow it by ``seq`` and rows go by
+their topic's retention. Otherwise it is a queue, and a row leaves when the broker has it."""
 
 relay_lease = Table(
     "relay_lease",
@@ -53,6 +65,7 @@ inbox = Table(
     runtime_metadata,
     Column("consumer", String(80), primary_key=True),
     Column("event_id", String(64), primary_key=True),
+    sqlite_with_rowid=False,
 )
 """Events whose effect is in this database. Ids are UUIDv7, so old ones are a range to prune."""
 
@@ -85,5 +98,5 @@ dead_letters = Table(
     UniqueConstraint("consumer", "topic", "partition", "offset"),
     Index("dead_letters_by_key", "consumer", "key"),
 )
-"""What a consumer could not process (``dead``), and the later events of the same key that wait
-behind it (``parked``). A row leaves when its replay succeeds."""
+"""What a consumer could not process or the broker would not take (``dead``), and the later events
+of the same key that wait behind it (``parked``). A row leaves when its replay succeeds."""

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.runtime.logs import current_traceparent, follow
+from shared.contracts.ids import current_traceparent, follow
 
 MAX_DEPTH: Final = 64
 """How deep JSON in a request may be nested. Far below what parsers and serializers give up at."""

@@ -1,9 +1,7 @@
-"""Time and identity, the two things a handler may not make up itself."""
+"""Time, which a handler may not look up itself."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
-
-from uuid_utils import uuid7
 
 
 class Clock(Protocol):
@@ -32,8 +30,3 @@ class FixedClock:
 
     def advance(self, by: timedelta) -> None:
         self._now += by
-
-
-def new_id() -> str:
-    """A UUIDv7 (RFC 9562): unique, and sorted by the time it was made."""
-    return str(uuid7())

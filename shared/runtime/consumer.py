@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic
 
 from prometheus_client import Counter, Gauge
@@ -19,59 +19,59 @@ from shared.bus.api import (
 )
 from shared.contracts.envelope import Event, UnreadableEvent, decode
 from shared.contracts.events import EventData
+from shared.contracts.ids import follow
 from shared.db import dead_letters, inbox
-from shared.db.engine import is_transient
-from shared.runtime.clock import Clock
-from shared.runtime.logs import follow, frames
-from shared.runtime.parts import PACE_SECONDS, Loop, NotYet, Pace, cancelled_on_purpose
-from shared.runtime.unit_of_work import Transactions, U
+from shared.db.errors import Conflict, is_transient
+from shared.runtime import failpoints
+from shared.runtime.logs import frames
+from shared.runtime.parts import Loop, NotYet, cancelled_on_purpose
+from shared.runtime.unit import ATTEMPTS, Transactions, U
 
 log = logging.getLogger(__name__)
 
 CONSUMED = Counter("leadloop_events_consumed_total", "Events whose effect is stored", ["consumer"])
 DEAD = Counter("leadloop_dead_letters_total", "Events set aside as dead letters", ["consumer"])
 LAG = Gauge("leadloop_consumer_lag", "Messages waiting to be read", ["consumer"])
+LAG_SECONDS = 5.0
+"""How often the broker is asked how much waits."""
 
-Handler = Callable[[Event[Any], U, Clock], Awaitable[None]]
+Handler = Callable[[Event[Any], U], None]
 Handlers = Mapping[type[EventData], Handler[U]]
 Read = tuple[Received, "Event[EventData] | UnreadableEvent | None"]
 """A message and what it says: an event, garbage, or nothing that concerns this consumer."""
+Moves = dict[inbox.Place, tuple[int, int]]
 
 
 class Consumer(Loop, Generic[U]):
     """Runs a service's handlers over the topics it reads.
 
     One transaction per batch holds the new positions (compare-and-set), the inbox, the effects and
-    the events they emit. A batch that fails is rolled back and done again one by one, so that one
-    bad event never blocks the rest: it becomes a dead letter, and the later events of its key are
-    parked behind it, in order, until ``leadloop dead-letters replay``. With ``dead_letter_limit``
-    of them the consumer stops, because then it is not the events that are bad.
+    the events they emit, whole on one worker thread. A batch that fails is rolled back and done
+    again one by one, so that one bad event never blocks the rest: it becomes a dead letter, and the
+    later events of its key are parked behind it, in order, until ``leadloop dead-letters replay``.
+    With ``dead_letter_limit`` of them the consumer stops, because then it is not the events that
+    are bad.
     """
 
     def __init__(
         self,
         service: str,
-        group: str,
         topics: Sequence[str],
         handlers: Handlers[U],
         transactions: Transactions[U],
         bus: Bus,
-        clock: Clock,
         *,
         max_batch: int = 500,
         dead_letter_limit: int = 1000,
     ) -> None:
         super().__init__(f"{service}.consumer", fatal=(MissingTopics,))
-        self.group = group
+        self.group = service
         self._topics = topics
-        self._handlers = handlers
-        self._by_type = {model.type: handler for model, handler in handlers.items()}
+        self._handlers = {model.type: handler for model, handler in handlers.items()}
         self._transactions = transactions
         self._bus = bus
-        self._clock = clock
         self._max_batch = max_batch
         self._dead_letter_limit = dead_letter_limit
-        self._pace = Pace(PACE_SECONDS)
         self._lag_shown = 0.0
         self._subscription: Subscription | None = None
         self._positions: dict[TopicPartition, int] = {}
@@ -82,11 +82,9 @@ class Consumer(Loop, Generic[U]):
             await self._bus.check_topics(self._topics)
             self._subscription = await self._bus.subscribe(self.group, self._topics, self._load)
         try:
-            await self._pace.turn()
             messages = await self._poll(self._subscription)
             self.healthy()
             if messages:
-                self._pace.begin(full=len(messages) >= self._max_batch)
                 # Not only those past our position: a log that began anew has lower offsets.
                 try:
                     await self.process(messages)
@@ -100,7 +98,7 @@ class Consumer(Loop, Generic[U]):
 
     async def _poll(self, subscription: Subscription) -> Sequence[Received]:
         try:
-            return await subscription.poll(self._max_batch, timeout=0.5)
+            return await subscription.poll(self._max_batch, timeout=1.0)
         except asyncio.CancelledError:
             if cancelled_on_purpose():
                 raise
@@ -113,11 +111,12 @@ class Consumer(Loop, Generic[U]):
         log.info("%s: lost a partition, reading positions again", self.name)
         places = list(subscription.assignment())
         known = await self._load(places)
+        failpoints.reached("seek", self.group)
         await subscription.seek({place: known.get(place, 0) for place in places})
 
     async def _show_lag(self, subscription: Subscription) -> None:
         """For operators, and so not after every batch: it is a question to the broker."""
-        if time.monotonic() - self._lag_shown >= 1.0:
+        if time.monotonic() - self._lag_shown >= LAG_SECONDS:
             LAG.labels(self.group).set(await subscription.lag())
             self._lag_shown = time.monotonic()
 
@@ -129,15 +128,19 @@ class Consumer(Loop, Generic[U]):
 
     async def process(self, messages: Sequence[Received]) -> None:
         """Give a batch its effects, exactly once. Raises LostPosition, and what is transient."""
-        for reads in _around_garbage([(message, self._read(message)) for message in messages]):
-            await self._apply_or_split(reads)
+        await self._transactions.on_writer(lambda: self.process_here(messages))
         if self._subscription is not None:
             known = {p: at for p, at in self._positions.items() if at != inbox.BEGINNING}
             await self._subscription.commit(known)
 
-    async def _apply_or_split(self, reads: Sequence[Read]) -> None:
+    def process_here(self, messages: Sequence[Received]) -> None:
+        """``process`` on the thread of the caller, without telling the broker."""
+        for reads in _around_garbage([(message, self._read(message)) for message in messages]):
+            self._apply_or_split(reads)
+
+    def _apply_or_split(self, reads: Sequence[Read]) -> None:
         try:
-            await self.apply(reads)
+            self.apply(reads)
         except inbox.LostPosition:
             raise
         except Exception as error:
@@ -151,108 +154,120 @@ class Consumer(Loop, Generic[U]):
                 extra={"frames": frames(error)},
             )
             for read in reads:
-                await self._apply_alone(read)
+                self._apply_alone(read)
 
-    async def apply(self, reads: Sequence[Read]) -> None:
+    def apply(self, reads: Sequence[Read]) -> None:
         """One transaction: positions, inbox, effects, events."""
         moves = self._moves(reads)
         events = [(m, e) for m, e in reads if isinstance(e, Event)]
         garbage = [(m, e) for m, e in reads if isinstance(e, UnreadableEvent)]
-        async with self._transactions.begin() as uow:
-            await inbox.advance(uow.conn, self.group, moves)
+        with self._transactions.begin() as unit:
+            inbox.advance(_conn(unit), self.group, moves)
+            failpoints.reached("positions-moved", self.group)
             if garbage:
-                await self._set_aside(uow, garbage)
+                self._set_aside(unit, garbage)
             if events:
-                await self._handle(uow, events)
-        self._positions.update({TopicPartition(*p): new for p, (_, new) in moves.items()})
+                self._handle(unit, events)
+        self._moved(moves)
         CONSUMED.labels(self.group).inc(len(events))
 
-    async def _handle(self, uow: U, events: Sequence[tuple[Received, Event[EventData]]]) -> None:
-        blocked = await dead_letters.blocked(uow.conn, self.group, {m.key for m, _ in events})
+    def _handle(self, unit: U, events: Sequence[tuple[Received, Event[EventData]]]) -> None:
+        conn = _conn(unit)
+        blocked = dead_letters.blocked(conn, self.group, {m.key for m, _ in events})
         if blocked:
-            await dead_letters.park(
-                uow.conn, self.group, [m for m, _ in events if m.key in blocked], self._clock.now()
-            )
-        fresh = await inbox.fresh(
-            uow.conn, self.group, [e.id for m, e in events if m.key not in blocked]
-        )
+            waiting = [m for m, _ in events if m.key in blocked]
+            dead_letters.park(conn, self.group, waiting, unit.now)
+        fresh = inbox.fresh(conn, self.group, [e.id for m, e in events if m.key not in blocked])
         todo: list[Event[EventData]] = []
         for message, event in events:
             if event.id in fresh and message.key not in blocked:
                 fresh.discard(event.id)  # a repeat within the batch is a repeat too
                 todo.append(event)
         if todo:
-            await uow.prefetch(list(dict.fromkeys(event.data.key() for event in todo)))
-            for event in todo:
+            unit.load(list(dict.fromkeys(event.data.key() for event in todo)))
+            half = len(todo) // 2
+            for number, event in enumerate(todo):
+                if number == half:
+                    failpoints.reached("batch-half-done", self.group)
                 follow(event.traceparent)
-                await self._by_type[event.type](event, uow, self._clock)
+                self._handlers[event.type](event, unit)
 
-    async def _apply_alone(self, read: Read, attempts: int = 3) -> None:
+    def _apply_alone(self, read: Read) -> None:
         """One event in its own transaction; what fails for good becomes a dead letter."""
         message, _ = read
-        for attempt in range(1, attempts + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self.apply([read])
+                return self.apply([read])
             except inbox.LostPosition:
                 raise
             except Exception as error:
                 if is_transient(error):
                     raise
-                if isinstance(error, IntegrityError) and attempt < attempts:
+                if isinstance(error, IntegrityError | Conflict) and attempt < ATTEMPTS:
                     continue  # somebody else was first; the next look at the state sees it
                 # No traceback: it would quote statements with their values.
                 log.error("%s: dead letter: %s", self.name, failure(error))
-                return await self._bury(message, UnreadableEvent(failure(error)))
+                return self._bury(message, UnreadableEvent(failure(error)))
 
-    async def _bury(self, message: Received, why: UnreadableEvent) -> None:
+    def _bury(self, message: Received, why: UnreadableEvent) -> None:
         moves = self._moves([(message, why)])
-        async with self._transactions.begin() as uow:
-            await inbox.advance(uow.conn, self.group, moves)
-            await self._set_aside(uow, [(message, why)])
-        self._positions.update({TopicPartition(*p): new for p, (_, new) in moves.items()})
+        with self._transactions.begin() as unit:
+            inbox.advance(_conn(unit), self.group, moves)
+            self._set_aside(unit, [(message, why)])
+        self._moved(moves)
 
-    async def _set_aside(self, uow: U, bad: Sequence[tuple[Received, UnreadableEvent]]) -> None:
-        now = self._clock.now()
-        if await dead_letters.count(uow.conn, self.group) >= self._dead_letter_limit:
+    def _set_aside(self, unit: U, bad: Sequence[tuple[Received, UnreadableEvent]]) -> None:
+        conn = _conn(unit)
+        if dead_letters.count(conn, self.group) >= self._dead_letter_limit:
             raise NotYet(f"{self._dead_letter_limit} dead letters: replay or discard them")
-        await dead_letters.add(uow.conn, self.group, bad, now)
+        dead_letters.add(conn, self.group, bad, unit.now)
         for message, why in bad:
-            uow.emit(dead_letters.notice(self._transactions.service, self.group, message, why, now))
+            unit.emit(dead_letters.notice(unit.service, self.group, message, why, unit.now))
+        failpoints.reached("set-aside", self.group)
         DEAD.labels(self.group).inc(len(bad))
 
-    async def replay(self, row: dead_letters.DeadLetter) -> None:
+    async def replay(self, letter: dead_letters.DeadLetter) -> None:
         """Give a dead or parked letter its effect now, and forget it. Raises what it raises."""
-        event = decode(row.headers, row.value or b"")
-        handler = self._by_type[event.type]
-        async with self._transactions.begin() as uow:
-            await dead_letters.remove(uow.conn, row.id)
-            if await inbox.fresh(uow.conn, self.group, [event.id]):
-                await uow.prefetch([event.data.key()])
+        event = decode(letter.headers, letter.value or b"")
+        handler = self._handlers[event.type]
+
+        def again(unit: U) -> None:
+            conn = _conn(unit)
+            dead_letters.remove(conn, letter.id)
+            if inbox.fresh(conn, self.group, [event.id]):
+                unit.load([event.data.key()])
                 follow(event.traceparent)
-                await handler(event, uow, self._clock)
+                handler(event, unit)
+            failpoints.reached("replayed", self.group)
+
+        await self._transactions.run(again)
 
     def _read(self, message: Received) -> Event[EventData] | UnreadableEvent | None:
         kind = message.headers.get("ce_type")
-        if message.value is None or (kind is not None and kind not in self._by_type):
+        if message.value is None or (kind is not None and kind not in self._handlers):
             return None
         try:
             return decode(message.headers, message.value)
         except UnreadableEvent as error:
             return error
 
-    def _moves(self, reads: Sequence[Read]) -> dict[inbox.Place, tuple[int, int]]:
-        moves: dict[inbox.Place, tuple[int, int]] = {}
+    def _moves(self, reads: Sequence[Read]) -> Moves:
+        moves: Moves = {}
         for message, _ in reads:
             old = self._positions.get(message.place, inbox.BEGINNING)
             moves[(message.topic, message.partition)] = (old, message.offset + 1)
         return moves
 
+    def _moved(self, moves: Moves) -> None:
+        self._positions.update({TopicPartition(*p): new for p, (_, new) in moves.items()})
+
     async def _load(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Where to read on, out of our own database: the broker's idea of it does not count."""
         if not places:
             return {}
-        async with self._transactions.db.write() as conn:
-            stored = await inbox.positions(conn, self.group, places)
+        stored = await self._transactions.db.write(
+            lambda conn: inbox.positions(conn, self.group, places)
+        )
         known = {TopicPartition(*place): position for place, position in stored.items()}
         self._positions.update(known)
         return {place: at for place, at in known.items() if at != inbox.BEGINNING}
@@ -270,6 +285,11 @@ def _around_garbage(reads: Sequence[Read]) -> Iterator[Sequence[Read]]:
             start = at + 1
     if start < len(reads):
         yield reads[start:]
+
+
+def _conn(unit: Any) -> Any:
+    assert unit.conn is not None
+    return unit.conn
 
 
 def failure(error: Exception) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from shared.access import visitor
 from shared.contracts.problems import Problem
-from shared.db.engine import is_transient, is_unstorable
+from shared.db.errors import is_transient, is_unstorable
 from shared.runtime.asgi import Frame
 from shared.runtime.logs import frames
 from shared.runtime.operations import operations_router

@@ -1,42 +1,23 @@
 """JSON logs with trace ids (W3C Trace Context). Nothing personal is ever passed to a logger."""
 
 import logging
-import re
-import secrets
 import sys
 import traceback
-from contextvars import ContextVar
 
 from pythonjsonlogger.json import JsonFormatter
 
+from shared.contracts.ids import current_trace_id
+
 _TALKATIVE = (
     "alembic",
-    "aiosqlite",
     "httpcore",
     "httpx",
+    "psycopg",
     "python_multipart",
     "sqlalchemy",
     "uvicorn",
 )
 """Libraries that below WARNING quote statements, parameters, addresses and bodies."""
-
-_VALID = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
-
-
-def new_traceparent() -> str:
-    """The start of a new trace."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
-
-
-def current_traceparent() -> str:
-    """The trace of the work under way; a new one when there is none."""
-    return _traceparent.get() or new_traceparent()
-
-
-def follow(traceparent: str) -> None:
-    """The work from here on belongs to this trace; one that is no traceparent starts a new one."""
-    _traceparent.set(traceparent if _VALID.fullmatch(traceparent) else new_traceparent())
 
 
 def frames(error: BaseException) -> list[str]:
@@ -49,8 +30,7 @@ def frames(error: BaseException) -> list[str]:
 
 class _Trace(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        trace = _traceparent.get()
-        record.trace_id = trace[3:35] if trace else None
+        record.trace_id = current_trace_id()
         return True
 
 

@@ -7,15 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import Connection
 
 from shared.access import Principal, Role, allow
 from shared.contracts.envelope import UnreadableEvent
 from shared.contracts.problems import Problem
 from shared.db import dead_letters
-from shared.db.engine import is_transient
+from shared.db.errors import is_transient
 from shared.runtime.consumer import Consumer, failure
 from shared.runtime.paging import LARGEST, decode_number, listing
 from shared.runtime.parts import Part, describe
+from shared.runtime.relay import Relay
 from shared.runtime.service import Infra
 
 Operator = Annotated[Principal, Depends(allow(Role.ADMIN))]
@@ -34,10 +36,17 @@ def operations_router(name: str, infra: Infra) -> APIRouter:
 
     @router.get("/health/ready")
     async def ready(request: Request) -> Response:
-        """Whether every part works; 503 names those that do not."""
-        troubles = await _troubles(infra, parts_of(request))
-        status = {"status": "not ready" if troubles else "ready", "service": name}
-        return JSONResponse({**status, "not_ready": troubles}, 503 if troubles else 200)
+        """Whether requests are answered; 503 names what is missing. The loop may stand still
+        meanwhile (``loop``): capture takes leads as long as its own database lives."""
+        document = await _health(name, infra, parts_of(request))
+        return JSONResponse(document, 503 if document["not_ready"] else 200)
+
+    @router.get("/health/loop")
+    async def loop(request: Request) -> Response:
+        """Whether events move: broker, consumer, relay, timers; 503 names what stands still."""
+        document = await _health(name, infra, parts_of(request))
+        stands = document["not_ready"] or document["not_moving"]
+        return JSONResponse(document, 503 if stands else 200)
 
     @router.get("/metrics")
     async def metrics() -> Response:
@@ -49,8 +58,8 @@ def operations_router(name: str, infra: Infra) -> APIRouter:
         _: Operator, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 100
     ) -> dict[str, Any]:
         """Events this service could not process, and those parked behind them."""
-        async with infra.db.read() as conn:
-            letters = await dead_letters.listed(conn, decode_number(cursor), limit)
+        after = decode_number(cursor)
+        letters = await infra.db.read(lambda conn: dead_letters.listed(conn, after, limit))
         more = letters[-1].id if len(letters) == limit else None
         return listing([_summary(letter) for letter in letters], more)
 
@@ -68,15 +77,16 @@ def operations_router(name: str, infra: Infra) -> APIRouter:
     async def discard_letter(_: Operator, letter_id: LetterId) -> None:
         """Give an event up for good."""
         await _existing(infra, letter_id)
-        async with infra.db.write() as conn:
-            await dead_letters.remove(conn, letter_id)
+        await infra.db.write(lambda conn: dead_letters.remove(conn, letter_id))
 
     @router.post("/v1/dead-letters/replay")
     async def replay(
         _: Operator, request: Request, id: Annotated[int | None, Query(ge=0, le=LARGEST)] = None
     ) -> dict[str, Any]:
         """Try again: one letter with all of its key, or everything. In order per key."""
-        consumers = {p.group: p for p in parts_of(request) if isinstance(p, Consumer)}
+        consumers = {
+            p.group: p for p in parts_of(request) if isinstance(p, Consumer | Relay)
+        }
         if id is not None:
             letter = await _existing(infra, id)
             keys = [(letter.consumer, letter.key)]
@@ -98,7 +108,7 @@ def parts_of(request: Request) -> list[Part]:
     return parts
 
 
-async def _troubles(infra: Infra, parts: list[Part]) -> list[str]:
+async def _health(name: str, infra: Infra, parts: list[Part]) -> dict[str, Any]:
     async def database() -> str | None:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
@@ -107,34 +117,58 @@ async def _troubles(infra: Infra, parts: list[Part]) -> list[str]:
             return f"database: {describe(error)}"
         return None
 
-    found = await asyncio.gather(database(), *(part.check() for part in parts))
-    return [trouble for trouble in found if trouble]
+    async def letters() -> int:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await infra.db.read(dead_letters.count_all)
+        except Exception:
+            return 0  # the database's trouble is told above
+
+    serving = [part.check() for part in parts if part.serves]
+    moving = [part.check() for part in parts if not part.serves]
+    answers = await asyncio.gather(database(), infra.access.check(), *serving)
+    stands = await asyncio.gather(*moving)
+    dead = await letters()
+    not_ready = [trouble for trouble in answers if trouble]
+    not_moving = [trouble for trouble in stands if trouble]
+    return {
+        "service": name,
+        "status": "not ready" if not_ready else "ready",
+        "not_ready": not_ready,
+        "loop": "standing still" if not_moving or not_ready else "moving",
+        "not_moving": not_moving,
+        "dead_letters": dead,
+    }
 
 
 async def _existing(infra: Infra, letter_id: int) -> dead_letters.DeadLetter:
-    async with infra.db.read() as conn:
-        letter = await dead_letters.get(conn, letter_id)
+    letter = await infra.db.read(lambda conn: dead_letters.get(conn, letter_id))
     if letter is None:
         raise Problem(404, "No such dead letter", "It may have been replayed already.")
     return letter
 
 
 async def _all_keys(infra: Infra) -> list[tuple[str, str]]:
-    keys: dict[tuple[str, str], None] = {}
-    after = 0
-    async with infra.db.read() as conn:
-        while letters := await dead_letters.listed(conn, after, 500):
+    def read(conn: Connection) -> list[tuple[str, str]]:
+        keys: dict[tuple[str, str], None] = {}
+        after = 0
+        while letters := dead_letters.listed(conn, after, 500):
             keys.update({(letter.consumer, letter.key): None for letter in letters})
             after = letters[-1].id
-    return list(keys)
+        return list(keys)
+
+    return await infra.db.read(read)
 
 
-async def _replay_key(infra: Infra, consumer: Consumer[Any], key: str) -> tuple[int, int]:
+async def _replay_key(
+    infra: Infra, consumer: "Consumer[Any] | Relay", key: str
+) -> tuple[int, int]:
     """Replay a key's letters in order, up to the first that fails again."""
     done = 0
     while True:
-        async with infra.db.read() as conn:
-            letters = await dead_letters.of_key(conn, consumer.group, key)
+        letters = await infra.db.read(
+            lambda conn: dead_letters.of_key(conn, consumer.group, key)
+        )
         if not letters:
             return done, 0
         for letter in letters:
@@ -144,8 +178,10 @@ async def _replay_key(infra: Infra, consumer: Consumer[Any], key: str) -> tuple[
                 if is_transient(error):
                     raise
                 reason = str(error) if isinstance(error, UnreadableEvent) else failure(error)
-                async with infra.db.write() as conn:
-                    await dead_letters.failed_again(conn, letter.id, reason)
+                number = letter.id
+                await infra.db.write(
+                    lambda conn: dead_letters.failed_again(conn, number, reason)  # noqa: B023
+                )
                 return done, 1
             done += 1
 

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from shared.bus.api import BusUnavailable
-from shared.db.engine import is_transient
+from shared.db.errors import is_transient
 from shared.runtime.logs import frames
 
 log = logging.getLogger(__name__)
@@ -20,9 +19,13 @@ class NotYet(TimeoutError):
 
 
 class Part(Protocol):
-    """Something with a life of its own. ``start`` never waits for a broker or a database."""
+    """Something with a life of its own. ``start`` never waits for a broker or a database.
+
+    ``serves`` says whether requests can't be answered without it; the other parts move the loop.
+    """
 
     name: str
+    serves: bool
 
     async def start(self) -> None: ...
 
@@ -37,11 +40,15 @@ class Loop:
     """A part that does one thing again and again, and outlives whatever goes wrong with it.
 
     A step that fails is tried again after 0.2 s, then twice as long each time up to 5 s; meanwhile
-    readiness says what is wrong. ``fatal`` errors end the process instead.
+    readiness says what is wrong. ``fatal`` errors end the process instead, and so does a loop that
+    ends in any other way: none stops without a word.
     """
 
-    def __init__(self, name: str, *, fatal: tuple[type[BaseException], ...] = ()) -> None:
+    def __init__(
+        self, name: str, *, fatal: tuple[type[BaseException], ...] = (), serves: bool = False
+    ) -> None:
         self.name = name
+        self.serves = serves
         self.stopping = asyncio.Event()
         self._fatal = fatal
         self.task: asyncio.Task[None] | None = None
@@ -110,33 +117,6 @@ class Loop:
                 delay = min(delay * 2, 5.0)
 
 
-PACE_SECONDS: Final = 0.03
-"""Between two batches of a relay or a consumer: four such steps lead from a form to a rep."""
-
-
-class Pace:
-    """Keeps small batches apart, so that under load they become larger ones.
-
-    A transaction costs about the same for one event as for fifty. A loop that starts one for each
-    event as it comes is busy long before the machine need be; with ``seconds`` between two starts
-    the events in between share one. What comes after a pause is never held up.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._began = 0.0
-
-    async def turn(self) -> None:
-        """Wait until the next batch may start."""
-        ahead = self._began + self._seconds - time.monotonic()
-        if ahead > 0:
-            await asyncio.sleep(ahead)
-
-    def begin(self, *, full: bool) -> None:
-        """A batch starts. After a full one there is nothing to wait for."""
-        self._began = 0.0 if full else time.monotonic()
-
-
 class Timer(Loop):
     """Calls ``run`` every ``every`` seconds, and again at once while it says it did something.
 
@@ -144,8 +124,10 @@ class Timer(Loop):
     forgets on a restart is no timer.
     """
 
-    def __init__(self, name: str, *, every: float, run: Callable[[], Awaitable[int]]) -> None:
-        super().__init__(name)
+    def __init__(
+        self, name: str, *, every: float, run: Callable[[], Awaitable[int]], serves: bool = False
+    ) -> None:
+        super().__init__(name, serves=serves)
         self._every = every
         self._run_once = run
         self._now = asyncio.Event()
@@ -158,14 +140,14 @@ class Timer(Loop):
         while not self.stopping.is_set() and await self._run_once():
             self.healthy()
         self.healthy()
-        waiting = [
-            asyncio.ensure_future(self._now.wait()),
-            asyncio.ensure_future(self.stopping.wait()),
-        ]
-        await asyncio.wait(waiting, timeout=self._every, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._now.wait(), self._every)
         self._now.clear()
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        self._now.set()
+        await super().stop()
 
 
 def cancelled_on_purpose() -> bool:

@@ -24,8 +24,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from rich.console import Console
 from rich.table import Table
 
-from deploy.parts.process import free_port
-from deploy.stack import LEADLOOP, Process, Stack, embedded
+from dev.parts.process import free_port
+from dev.stack import LEADLOOP, Process, Stack, embedded
 from tests.bench.load import Tally, drive, percentile, post
 
 SERVER_CORE, OTHER_CORE = "0", "1"

@@ -18,8 +18,8 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.record import default_records
 from aiokafka.structs import TopicPartition as PhysicalPartition
 
-from deploy.parts.kafka import Kafka
-from deploy.parts.process import free_port
+from dev.parts.kafka import Kafka
+from dev.parts.process import free_port
 from shared.bus.api import BusUnavailable, TopicPartition
 from shared.bus.kafka import KafkaBus
 from shared.bus.metrics import POSITION_RESETS, PRODUCER_REBUILDS, STALLS

@@ -95,7 +95,7 @@ def test_data_is_on_volumes_and_everything_says_whether_it_is_healthy() -> None:
 
 def test_the_stack_s_kafka_has_the_settings_of_the_container(tmp_path: Path) -> None:
     """Those that change behaviour; addresses and folders differ."""
-    from deploy.parts.kafka import Kafka
+    from dev.parts.kafka import Kafka
 
     ours = dict(
         line.split("=", 1) for line in Kafka(tmp_path, port=1)._settings().splitlines() if line

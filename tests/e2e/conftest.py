@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from deploy.parts.process import PartFailed
-from deploy.stack import Stack, command_line, embedded
+from dev.parts.process import PartFailed
+from dev.stack import Stack, command_line, embedded
 
 
 @dataclass

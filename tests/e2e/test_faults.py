@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.parts.kafka import Kafka
-from deploy.stack import LEADLOOP, Process, Stack, embedded
+from dev.parts.kafka import Kafka
+from dev.stack import LEADLOOP, Process, Stack, embedded
 from tests.e2e.conftest import Product, eventually
 from tests.e2e.test_loop import owner, submit
 

@@ -1,4 +1,4 @@
-"""The distributed set: processes of ``deploy.stack`` on a real PostgreSQL and a real Kafka."""
+"""The distributed set: processes of ``dev.stack`` on a real PostgreSQL and a real Kafka."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from deploy.stack import Stack
+from dev.stack import Stack
 from shared.contracts.topics import SERVICES, TOPICS
 from tests.torture.history import Logged, logged
 from tests.torture.stand import Place, read_data

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from deploy.stack import LEADLOOP, embedded
+from dev.stack import LEADLOOP, embedded
 from shared.bus.api import Message
 from shared.bus.local_log import LogFile, encode
 from shared.contracts.topics import SERVICES

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from deploy.stack import Process
+from dev.stack import Process
 from shared.contracts.topics import SERVICES, topics_read_by
 from tests.torture.history import Databases, Logged
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.parts.process import PartFailed
+from dev.parts.process import PartFailed
 from tests.torture.faults import FAULTS
 from tests.torture.rounds import Options, Verdict, new_folder, planted, torture
 

@@ -15,6 +15,7 @@ from shared.contracts.vocabulary import Stage
 class Decision:
     """One decision about one lead. Never changed; ``replayed`` makes it anew."""
 
+    decision_id: str
     lead_id: str
     trigger: str
     """What made us decide: ``captured``, the kind of an activity, or ``rejected``."""
@@ -37,17 +38,20 @@ class Decision:
     decided_at: datetime
 
 
-def decision_of(lead: Lead, before: Stage, score: Score, trigger: str, now: datetime) -> Decision:
+def decision_of(
+    decision_id: str, lead: Lead, before: Stage, score: Score, trigger: str, now: datetime
+) -> Decision:
     """The decision that a score came to; ``lead`` as it is afterwards."""
     return Decision(
+        decision_id=decision_id,
         lead_id=lead.lead_id,
-        trigger=trigger,
+        trigger=trigger[:120],
         definition_version=score.definition_version,
         cycle=lead.cycle,
         stage=lead.stage,
         moved=lead.stage is not before,
         verdict=score.verdict,
-        reason=score.reason,
+        reason=score.reason[:120],
         score=score.score,
         threshold=score.threshold,
         grade=score.grade,

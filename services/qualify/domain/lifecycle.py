@@ -24,6 +24,14 @@ from shared.contracts.vocabulary import (
 CAPTURE_KIND: Final = "form_submitted"
 """The activity that the first submission counts as, so that a second one makes two."""
 
+MAX_SIGNALS: Final = 64
+"""Newest submissions, activities and outcomes that a lead remembers, so that none counts twice.
+Repeats of the bus are dropped elsewhere; this is for the same thing said in two events."""
+
+MAX_KINDS: Final = 100
+"""Kinds of activities that are counted one by one; what comes in further kinds is ``other``."""
+OTHER: Final = "other"
+
 
 @dataclass(frozen=True, slots=True)
 class Lead:
@@ -39,6 +47,8 @@ class Lead:
     facts_at: datetime | None = None
     attribution: Mapping[str, str | None] = field(default_factory=dict)
     activities: Mapping[str, Activity] = field(default_factory=dict)
+    signals: tuple[str, ...] = ()
+    """The newest submissions, activities and outcomes that were counted, oldest first."""
     declined_version: int | None = None
     declined_score: int | None = None
     """The score a rep turned down for a definitional reason: the same case is not made twice."""
@@ -71,8 +81,17 @@ def came_first(lead: Lead, attribution: Mapping[str, str | None], captured_at: d
     return replace(lead, captured_at=captured_at, attribution={**lead.attribution, **known})
 
 
+def counted(lead: Lead, signal_id: str) -> Lead | None:
+    """With one more signal; None when it was counted before."""
+    if signal_id in lead.signals:
+        return None
+    return replace(lead, signals=(*lead.signals, signal_id)[-MAX_SIGNALS:])
+
+
 def did(lead: Lead, kind: str, moment: datetime) -> Lead:
     """With one more activity."""
+    if kind not in lead.activities and len(lead.activities) >= MAX_KINDS:
+        kind = OTHER
     before = lead.activities.get(kind)
     after = before.and_at(moment) if before else Activity(1, moment)
     return replace(lead, activities={**lead.activities, kind: after})

@@ -1,10 +1,34 @@
-"""From one version to the next: changed points, and what differs between two documents."""
+"""Versions of the definition: one as it is kept, from one to the next, and what differs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from shared.conditions import OPERATORS, compile_condition, operand_to_text
+
+
+Status = Literal["draft", "published", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A stored definition: its document never changes, its status does."""
+
+    version: int
+    status: Status
+    document: Mapping[str, Any]
+    created_at: datetime
+    published_at: datetime | None = None
+    retired_at: datetime | None = None
+    proposal_id: str | None = None
+    """The proposal it was made of."""
+    request_key: str | None = None
+    """The idempotency key of the request that made it."""
+
+    def public(self) -> dict[str, Any]:
+        """The definition in the shape of the public interface."""
+        return {"version": self.version, "status": self.status, **self.document}
 
 
 @dataclass(frozen=True, slots=True)

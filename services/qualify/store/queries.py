@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from services.qualify.domain.decision import Decision
 from services.qualify.domain.lifecycle import Lead
-from services.qualify.ports import Version
-from services.qualify.store.rows import decision_of_row, lead_of, version_of
+from services.qualify.domain.versions import Version
+from services.qualify.store.aggregates import DECISIONS, DEFINITIONS, LEADS
 from services.qualify.store.tables import decisions, definitions, leads
 
 
@@ -22,38 +21,37 @@ class LeadHistory:
     decisions: Sequence[Decision]
 
 
-async def list_versions(
-    conn: AsyncConnection, before: int | None, limit: int, status: str | None = None
+def list_versions(
+    conn: Connection, before: int | None, limit: int, status: str | None = None
 ) -> list[Version]:
     """Versions below ``before``, newest first."""
-    query = select(definitions).order_by(definitions.c.version.desc()).limit(limit)
+    query = DEFINITIONS.query().order_by(definitions.c.version.desc()).limit(limit)
     if before is not None:
         query = query.where(definitions.c.version < before)
     if status is not None:
         query = query.where(definitions.c.status == status)
-    return [version_of(row) for row in await conn.execute(query)]
+    return DEFINITIONS.items(conn.execute(query))
 
 
-async def find_version(conn: AsyncConnection, version: int | None) -> Version | None:
+def find_version(conn: Connection, version: int | None) -> Version | None:
     """One version; None asks for the published one."""
     where: Any = definitions.c.status == "published"
     if version is not None:
         where = definitions.c.version == version
-    row = (await conn.execute(select(definitions).where(where))).first()
-    return version_of(row) if row else None
+    return next(iter(DEFINITIONS.items(conn.execute(DEFINITIONS.query().where(where)))), None)
 
 
-async def lead_history(conn: AsyncConnection, lead_id: str, limit: int) -> LeadHistory | None:
+def lead_history(conn: Connection, lead_id: str, limit: int) -> LeadHistory | None:
     """What is known of a lead, and how it was decided."""
     if "\0" in lead_id:
         return None  # PostgreSQL would refuse the question
-    row = (await conn.execute(select(leads).where(leads.c.lead_id == lead_id))).first()
-    if row is None:
+    found = LEADS.items(conn.execute(LEADS.query().where(leads.c.lead_id == lead_id)))
+    if not found:
         return None
-    made = await conn.execute(
-        select(decisions)
+    made = conn.execute(
+        DECISIONS.query()
         .where(decisions.c.lead_id == lead_id)
         .order_by(decisions.c.decision_id.desc())
         .limit(limit)
     )
-    return LeadHistory(lead_of(row), [decision_of_row(one) for one in made])
+    return LeadHistory(found[0], DECISIONS.items(made))

@@ -11,8 +11,8 @@ from sqlalchemy import (
     text,
 )
 
-from shared.db.engine import Json, UtcDateTime
 from shared.db.tables import runtime_tables
+from shared.db.types import Json, UtcDateTime
 
 metadata = MetaData()
 runtime_tables(metadata)
@@ -39,14 +39,6 @@ Index(
     sqlite_where=text("status = 'published'"),
 )
 
-definition_head = Table(
-    "definition_head",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("last_version", Integer, nullable=False),
-)
-"""One row: whoever holds its lock gives out numbers and publishes."""
-
 leads = Table(
     "leads",
     metadata,
@@ -59,18 +51,11 @@ leads = Table(
     Column("facts_at", UtcDateTime),
     Column("attribution", Json, nullable=False),
     Column("activities", Json, nullable=False),
+    Column("signals", Json, nullable=False, server_default=text("'[]'")),
     Column("declined_version", Integer),
     Column("declined_score", Integer),
 )
 """What qualify knows of each lead now."""
-
-signals = Table(
-    "signals",
-    metadata,
-    Column("lead_id", String(64), primary_key=True),
-    Column("signal_id", String(160), primary_key=True),
-)
-"""Submissions, activities and outcomes that were counted, so that none counts twice."""
 
 decisions = Table(
     "decisions",

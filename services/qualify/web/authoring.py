@@ -6,17 +6,17 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from services.qualify import handlers
 from services.qualify.domain.definition import KNOWN_FIELDS
-from services.qualify.domain.versions import differences
-from services.qualify.ports import Version
-from services.qualify.store import QualifyWork, find_version
+from services.qualify.domain.versions import Version, differences
+from services.qualify.handlers.definitions import create_definition, publish_definition
+from services.qualify.store.queries import find_version
+from services.qualify.store.unit import Qualify
 from services.qualify.web.draft import Draft
 from shared.access import Principal, Role, check_csrf, page_principal
 from shared.conditions import OPERATORS
 from shared.contracts.problems import Problem
-from shared.db.engine import Database
-from shared.runtime.unit_of_work import Transactions
+from shared.db.database import Database
+from shared.runtime.unit import Transactions
 from shared.web.pages import Pages
 
 Author = Annotated[Principal, Depends(page_principal(Role.MARKETER, Role.ADMIN))]
@@ -39,13 +39,13 @@ LABELS = {
 }
 
 
-def add_authoring(router: APIRouter, transactions: Transactions[QualifyWork], pages: Pages) -> None:
+def add_authoring(router: APIRouter, transactions: Transactions[Qualify], pages: Pages) -> None:
     """The editor and the publish page."""
     _add_editor(router, transactions, pages)
     _add_publish(router, transactions, pages)
 
 
-def _add_editor(router: APIRouter, transactions: Transactions[QualifyWork], pages: Pages) -> None:
+def _add_editor(router: APIRouter, transactions: Transactions[Qualify], pages: Pages) -> None:
     @router.get("/definitions/new")
     async def edit(request: Request, _: Author, copy: int | None = None) -> Response:
         """A copy of a version, by default of the one that scores, to be changed."""
@@ -70,12 +70,11 @@ def _add_editor(router: APIRouter, transactions: Transactions[QualifyWork], page
         body = draft.check()
         if body is None:
             return _editor(pages, request, draft, base, status_code=422)
-        async with transactions.begin() as uow:
-            made = await handlers.create_definition(uow, body, transactions.clock.now())
+        made = await transactions.run(lambda unit: create_definition(unit, body))
         return _to_version(made.version, "created")
 
 
-def _add_publish(router: APIRouter, transactions: Transactions[QualifyWork], pages: Pages) -> None:
+def _add_publish(router: APIRouter, transactions: Transactions[Qualify], pages: Pages) -> None:
     @router.get("/definitions/{version}/publish")
     async def confirm(request: Request, _: Author, version: int) -> Response:
         """What publishing would change, before it does."""
@@ -85,13 +84,11 @@ def _add_publish(router: APIRouter, transactions: Transactions[QualifyWork], pag
     async def publish(request: Request, _: Author, version: int) -> Response:
         """Publish, unless another version was published since the page was read."""
         seen = _number((await request.form()).get("instead_of"))
-        async with transactions.begin() as uow:
-            await uow.definitions.lock()
-            current = await uow.definitions.published_version()
-            stale = current is not None and current.version not in (seen, version)
-            if not stale:
-                await handlers.publish_definition(uow, version, transactions.clock.now())
-        if stale:
+        try:
+            await transactions.run(lambda unit: publish_definition(unit, version, seen))
+        except Problem as problem:
+            if problem.status != 409:
+                raise
             return await _confirm(transactions.db, pages, request, version, stale=True)
         return _to_version(version, "published")
 
@@ -121,8 +118,7 @@ async def _confirm(
     db: Database, pages: Pages, request: Request, version: int, *, stale: bool = False
 ) -> Response:
     found = await _version(db, version)
-    async with db.read() as conn:
-        published = await find_version(conn, None)
+    published = await db.read(lambda conn: find_version(conn, None))
     changes: list[Any] = differences(published.document, found.document) if published else []
     return pages.render(
         request,
@@ -136,10 +132,8 @@ async def _confirm(
 
 
 async def _version(db: Database, version: int | None) -> Version:
-    async with db.read() as conn:
-        found = None
-        if version is None or 0 < version < 2**31:
-            found = await find_version(conn, version)
+    number = version if version is None or 0 < version < 2**31 else 0
+    found = await db.read(lambda conn: find_version(conn, number))
     if found is None:
         raise Problem(404, "No such definition", "There is no such version.")
     return found

@@ -10,15 +10,15 @@ from starlette.responses import Response
 
 from services.qualify.domain.definition import best_score, compile_definition, unknown_fields
 from services.qualify.domain.scoring import Inputs, missed
-from services.qualify.domain.versions import differences
-from services.qualify.ports import Version
-from services.qualify.store import QualifyWork, find_version, lead_history, list_versions
+from services.qualify.domain.versions import Version, differences
+from services.qualify.store.queries import find_version, lead_history, list_versions
+from services.qualify.store.unit import Qualify
 from services.qualify.web.authoring import add_authoring
 from shared.access import Principal, Role, page_principal
 from shared.contracts.problems import Problem
-from shared.db.engine import Database
+from shared.db.database import Database
 from shared.runtime.paging import decode_number, encode_cursor
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 from shared.web.pages import Pages, templates
 
 Reader = Annotated[
@@ -31,10 +31,11 @@ STATUS_KIND = {"published": "ok", "draft": "info", "retired": ""}
 STAGE_KIND = {"MQL": "ok", "NURTURE": "info", "DISQUALIFIED": "bad", "WON": "ok", "LOST": "bad"}
 
 
-def pages_router(transactions: Transactions[QualifyWork], db: Database) -> APIRouter:
+def pages_router(transactions: Transactions[Qualify]) -> APIRouter:
     """Routes under ``/qualify/``."""
     router = APIRouter(prefix="/qualify", include_in_schema=False)
     pages = templates(Path(__file__).parent / "templates")
+    db = transactions.db
     pages.environment.globals.update(status_kind=STATUS_KIND, stage_kind=STAGE_KIND)
     _add_list(router, db, pages)
     add_authoring(router, transactions, pages)
@@ -48,9 +49,9 @@ def _add_list(router: APIRouter, db: Database, pages: Pages) -> None:
     async def definitions(request: Request, reader: Reader, cursor: str | None = None) -> Response:
         """Every version, newest first, and the one that scores on top."""
         before = min(decode_number(cursor), 2**31 - 1) if cursor else None
-        async with db.read() as conn:
-            found = await list_versions(conn, before, PER_PAGE + 1)
-            published = await find_version(conn, None)
+        found, published = await db.read(
+            lambda conn: (list_versions(conn, before, PER_PAGE + 1), find_version(conn, None))
+        )
         more = encode_cursor(found[PER_PAGE - 1].version) if len(found) > PER_PAGE else None
         return pages.render(
             request,
@@ -68,9 +69,10 @@ def _add_version(router: APIRouter, db: Database, pages: Pages) -> None:
         request: Request, reader: Reader, version: int, notice: str = ""
     ) -> Response:
         """One version, readable, and how it differs from the one that scores."""
-        async with db.read() as conn:
-            found = await find_version(conn, version) if 0 < version < 2**31 else None
-            published = await find_version(conn, None)
+        number = version if 0 < version < 2**31 else 0
+        found, published = await db.read(
+            lambda conn: (find_version(conn, number), find_version(conn, None))
+        )
         if found is None:
             raise Problem(404, "No such definition", f"There is no version {version}.")
         return pages.render(
@@ -95,17 +97,16 @@ def _add_leads(router: APIRouter, db: Database, pages: Pages) -> None:
     @router.get("/leads/{lead_id}")
     async def one_lead(request: Request, _: Marketing, lead_id: str) -> Response:
         """Why a lead has its score, and what was decided before."""
-        async with db.read() as conn:
-            found = await lead_history(conn, lead_id, HISTORY)
-            if found is None or not found.decisions:
-                raise Problem(
-                    404,
-                    "No such lead",
-                    "No lead with this id has been scored yet. A lead that was posted a moment "
-                    "ago appears here within seconds.",
-                )
-            newest = found.decisions[0]
-            version = await find_version(conn, newest.definition_version)
+        found = await db.read(lambda conn: lead_history(conn, lead_id, HISTORY))
+        if found is None or not found.decisions:
+            raise Problem(
+                404,
+                "No such lead",
+                "No lead with this id has been scored yet. A lead that was posted a moment ago "
+                "appears here within seconds.",
+            )
+        newest = found.decisions[0]
+        version = await db.read(lambda conn: find_version(conn, newest.definition_version))
         assert version is not None
         compiled = compile_definition(version.version, version.document)
         inputs = Inputs(newest.facts, newest.attribution, newest.activities)

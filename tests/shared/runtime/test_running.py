@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from deploy.parts.kafka import Kafka
-from deploy.parts.postgres import Postgres, create_database
+from dev.parts.kafka import Kafka
+from dev.parts.postgres import Postgres, create_database
 from shared.bus.api import Bus, BusUnavailable, Message
 from shared.bus.open import open_bus
 from shared.db import inbox, outbox

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.db.engine import Json, UtcDateTime
+from shared.db.types import Json, UtcDateTime
 from shared.db.migrations import create_runtime_tables
 
 revision = "0001"

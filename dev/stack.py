@@ -24,9 +24,9 @@ from urllib.error import URLError
 
 import yaml
 
-from deploy.parts.kafka import Kafka
-from deploy.parts.postgres import Postgres, create_database
-from deploy.parts.process import PartFailed, free_port
+from dev.parts.kafka import Kafka
+from dev.parts.postgres import Postgres, create_database
+from dev.parts.process import PartFailed, free_port
 from shared.contracts.topics import SERVICES
 
 COMPOSE = Path(__file__).parent.parent / "docker-compose.yml"

@@ -6,9 +6,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.parts.kafka import Kafka
-from deploy.parts.postgres import Postgres, create_database, drop_database
-from deploy.parts.process import PartFailed, free_port
+from dev.parts.kafka import Kafka
+from dev.parts.postgres import Postgres, create_database, drop_database
+from dev.parts.process import PartFailed, free_port
 
 
 @pytest.fixture

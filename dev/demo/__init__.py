@@ -1,5 +1,5 @@
 """``leadloop demo``: a simulated month of leads through the running product's public interface."""
 
-from deploy.demo.month import simulate
+from dev.demo.month import simulate
 
 __all__ = ["simulate"]

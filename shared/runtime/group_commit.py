@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from shared.db.engine import is_transient
+from shared.db.errors import is_transient
+from shared.runtime import failpoints
+from shared.runtime.parts import Loop, cancelled_on_purpose
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +28,14 @@ class Overloaded(Exception):
     """More waits than can be written soon: try again in a second."""
 
 
-class GroupCommit(Generic[T, R]):
+class GroupCommit(Loop, Generic[T, R]):
     """The one writer of a kind of item.
 
-    An item that comes alone is committed at once. Under load a batch waits, up to ``max_wait``
-    seconds, until it is as large as the one before it and what gathered behind that: as many
-    callers as there were a moment ago. It never exceeds ``max_batch`` items. When a batch fails,
-    each of its items is tried alone, so that one bad item fails for itself; when the database
-    itself is away (``is_transient``) all of them fail at once.
+    An item that comes alone is committed at once. Under load a batch is what gathered while the one
+    before it was written, and waits, up to ``max_wait`` seconds, until it is as large as that one
+    was: as many callers as there were a moment ago. It never exceeds ``max_batch`` items. When a
+    batch fails, each of its items is tried alone, so that one bad item fails for itself; when the
+    database itself is away (``is_transient``) all of them fail at once.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class GroupCommit(Generic[T, R]):
         max_wait: float = 0.005,
         max_queue: int = 4096,
     ) -> None:
-        self.name = name
+        super().__init__(name, serves=True)
         self._commit = commit
         self._max_batch = max_batch
         self._max_wait = max_wait
@@ -53,30 +55,21 @@ class GroupCommit(Generic[T, R]):
         self._queue: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._enough: asyncio.Future[None] | None = None
         self._wanted = 1
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = False
-        self._task = asyncio.create_task(self._run(), name=self.name)
+        self._callers = 1
 
     async def stop(self) -> None:
         """Refuse new items and return once all that were handed in are committed."""
-        self._stopping = True
+        self.stopping.set()
         self._wanted = 0
         self._wake()
-        if self._task is not None:
-            await self._task
+        await super().stop()
+        while self._queue:
+            await self._one_batch()
 
     async def check(self) -> str | None:
-        """None when it works, else what is wrong."""
-        if self._task is None or self._task.done():
-            return f"{self.name}: not running"
         if len(self._queue) >= self._max_queue:
             return f"{self.name}: full"
-        return None
+        return await super().check()
 
     @property
     def waiting(self) -> int:
@@ -86,12 +79,21 @@ class GroupCommit(Generic[T, R]):
     def submit(self, item: T) -> asyncio.Future[R]:
         """Hand an item in; the result comes once it is committed. Cancelling the result does not
         take the item back. Raises Overloaded when full, stopping or not started."""
-        if self._stopping or self._loop is None or len(self._queue) >= self._max_queue:
+        if self.stopping.is_set() or self.task is None or len(self._queue) >= self._max_queue:
             raise Overloaded
-        answer: asyncio.Future[R] = self._loop.create_future()
+        answer: asyncio.Future[R] = self.task.get_loop().create_future()
         self._queue.append((item, answer))
         self._wake()
         return answer
+
+    async def step(self) -> None:
+        self.healthy()
+        if not self._queue:
+            await self._gathered(1)
+            return
+        await self._gathered(min(self._callers, self._max_batch), self._max_wait)
+        failpoints.reached("group-gathered", self.name.partition(".")[0])
+        await self._one_batch()
 
     def _wake(self) -> None:
         if (
@@ -101,25 +103,19 @@ class GroupCommit(Generic[T, R]):
         ):
             self._enough.set_result(None)
 
-    async def _run(self) -> None:
-        callers = 1
-        while self._queue or not self._stopping:
-            if not self._queue:
-                await self._gathered(1)
-                continue
-            await self._gathered(min(callers, self._max_batch), self._max_wait)
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
-            await self._settle(batch)
-            callers = len(batch) + len(self._queue)
+    async def _one_batch(self) -> None:
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
+        await self._settle(batch)
+        self._callers = len(batch) + len(self._queue)
 
     async def _gathered(self, wanted: int, patience: float | None = None) -> None:
         """Wait until ``wanted`` items are there, the writer is stopping, or for so many seconds."""
-        if len(self._queue) >= wanted or self._stopping:
+        if len(self._queue) >= wanted or self.stopping.is_set():
             return
-        assert self._loop is not None
+        loop = asyncio.get_running_loop()
         self._wanted = wanted
-        enough = self._enough = self._loop.create_future()
-        timer = self._loop.call_later(patience, _end, enough) if patience is not None else None
+        enough = self._enough = loop.create_future()
+        timer = loop.call_later(patience, _end, enough) if patience is not None else None
         await enough
         self._enough = None
         if timer is not None:
@@ -129,11 +125,10 @@ class GroupCommit(Generic[T, R]):
         try:
             return await self._commit(items)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if cancelled_on_purpose():
                 raise
-            # Nobody cancelled us: a library gave its own cancellation on. Taking it at its word
-            # would end the writer, and everybody would wait for their answer for ever.
+            # A library gave its own cancellation on. Taking it at its word would end the writer,
+            # and everybody would wait for their answer for ever.
             raise TimeoutError("cancelled inside a library") from None
 
     async def _settle(self, batch: Sequence[tuple[T, "asyncio.Future[R]"]]) -> None:
@@ -148,6 +143,7 @@ class GroupCommit(Generic[T, R]):
             for one in batch:
                 await self._settle([one])
             return
+        failpoints.reached("group-committed", self.name.partition(".")[0])
         for (_, answer), given in zip(batch, answers, strict=True):
             _give(answer, given)
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from deploy.cli.client import Client, Unanswered, connect
-from deploy.demo.people import Person, person
+from dev.demo.people import Person, person
 from deploy.settings import Settings
 
 IDLE_SECONDS = 20.0

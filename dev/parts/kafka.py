@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from deploy.parts.process import PORT_TAKEN, PartFailed, ServerProcess, free_port
+from dev.parts.process import PORT_TAKEN, PartFailed, ServerProcess, free_port
 
 COORDINATES: Final = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
 _JVM: Final = (

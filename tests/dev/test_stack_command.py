@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy import stack
-from deploy.parts.process import PartFailed
+from dev.parts.process import PartFailed
 
 
 def test_a_part_that_cannot_start_is_no_traceback(

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from deploy.parts.process import PORT_TAKEN, PartFailed, ServerProcess, free_port
+from dev.parts.process import PORT_TAKEN, PartFailed, ServerProcess, free_port
 
 _INSTALLATION: Final = "pginstall18"
 _USER_FOR_ROOT: Final = "nobody"

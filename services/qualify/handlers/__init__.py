@@ -1,0 +1,1 @@
+"""What qualify does: ``leads`` follows events, ``definitions`` takes commands."""

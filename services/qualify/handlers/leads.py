@@ -1,0 +1,135 @@
+"""Score leads, and follow what becomes of them: one function per event."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from services.qualify.domain.decision import Decision, decision_of
+from services.qualify.domain.lifecycle import (
+    CAPTURE_KIND,
+    Lead,
+    after_outcome,
+    after_rejection,
+    after_score,
+    came_first,
+    counted,
+    declined,
+    did,
+    learn,
+)
+from services.qualify.domain.scoring import evaluate
+from services.qualify.store.unit import Qualify
+from shared.contracts.envelope import Event
+from shared.contracts.events import (
+    ActivityRecorded,
+    LeadCaptured,
+    LeadDisqualified,
+    LeadNurtured,
+    LeadQualified,
+    LeadRejected,
+    LeadScored,
+    OutcomeRecorded,
+)
+from shared.contracts.ids import new_id
+from shared.contracts.vocabulary import REASON_CLASS, ReasonClass, Stage
+
+
+def on_lead_captured(event: Event[LeadCaptured], unit: Qualify) -> None:
+    """Score a new lead: it becomes an MQL, is nurtured, or is disqualified."""
+    data = event.data
+    lead = unit.leads.get(data.lead_id) or Lead(data.lead_id, data.captured_at)
+    lead = counted(lead, data.submission_id)
+    if lead is None:
+        return
+    origin = data.attribution.model_dump()
+    lead = came_first(lead, origin, data.captured_at)
+    lead = learn(lead, data.facts, origin, event.time)
+    lead = did(lead, CAPTURE_KIND, data.captured_at)
+    _decide(unit, lead, "captured", data.captured_at)
+
+
+def on_activity_recorded(event: Event[ActivityRecorded], unit: Qualify) -> None:
+    """Score a lead again after it did something; also one whose capture we have not seen."""
+    data = event.data
+    lead = unit.leads.get(data.lead_id) or Lead(data.lead_id, data.occurred_at)
+    lead = counted(lead, data.activity_id)
+    if lead is None:
+        return
+    lead = learn(lead, data.facts, data.attribution.model_dump(), event.time)
+    lead = did(lead, data.kind, data.occurred_at)
+    _decide(unit, lead, data.kind, data.occurred_at)
+
+
+def on_lead_rejected(event: Event[LeadRejected], unit: Qualify) -> None:
+    """Take a lead back that a rep turned down, unless routing only has to find another rep."""
+    data = event.data
+    before = unit.leads.get(data.lead_id)
+    last = unit.latest_decision(data.lead_id)
+    if before is None or last is None:
+        return
+    now = unit.now
+    lead = after_rejection(before, data.reason, data.cycle, now)
+    if lead.stage is before.stage:
+        return
+    if REASON_CLASS[data.reason] is ReasonClass.DEFINITIONAL:
+        lead = declined(lead, last.definition_version, last.score)
+    decision = replace(
+        last,
+        decision_id=new_id(),
+        trigger="rejected",
+        stage=lead.stage,
+        moved=True,
+        verdict="DISQUALIFIED" if lead.stage is Stage.DISQUALIFIED else "NURTURE",
+        reason=data.reason.value,
+        cycle=lead.cycle,
+        decided_at=now,
+    )
+    _keep(unit, lead, decision)
+
+
+def on_outcome_recorded(event: Event[OutcomeRecorded], unit: Qualify) -> None:
+    """Follow what becomes of a lead after the hand-off; RECYCLED starts its cool-off."""
+    data = event.data
+    lead = unit.leads.get(data.lead_id)
+    lead = counted(lead, f"outcome:{data.outcome_id}") if lead is not None else None
+    if lead is None:
+        return
+    unit.leads.put(after_outcome(lead, Stage(data.stage), min(data.occurred_at, unit.now)))
+
+
+def _decide(unit: Qualify, lead: Lead, trigger: str, signal_at: datetime) -> None:
+    """Score the lead with the published definition, move it, keep and tell the decision."""
+    now = unit.now
+    definition = unit.scoring()
+    score = evaluate(definition, lead.inputs, now)
+    after = after_score(lead, score, signal_at, now, definition.cool_off_days)
+    _keep(unit, after, decision_of(new_id(), after, lead.stage, score, trigger, now))
+
+
+def _keep(unit: Qualify, lead: Lead, decision: Decision) -> None:
+    unit.leads.put(lead)
+    unit.decisions.put(decision)
+    told: dict[str, Any] = {
+        "lead_id": lead.lead_id,
+        "definition_version": decision.definition_version,
+        "cycle": decision.cycle,
+        "score": decision.score,
+        "grade": decision.grade,
+        "threshold": decision.threshold,
+        "facts": dict(decision.facts),
+        "attribution": dict(decision.attribution),
+        "contributions": [
+            {"criterion_id": one.criterion_id, "points": one.points, "because": one.because}
+            for one in decision.contributions
+        ],
+        "captured_at": decision.captured_at,
+        "decided_at": decision.decided_at,
+    }
+    if not decision.moved:
+        unit.emit(LeadScored(**told))
+    elif decision.stage is Stage.MQL:
+        unit.emit(LeadQualified(**told))
+    elif decision.stage is Stage.NURTURE:
+        unit.emit(LeadNurtured(**told, reason=decision.reason))
+    else:
+        unit.emit(LeadDisqualified(**told, reason=decision.reason))
