@@ -114,7 +114,8 @@ class Process:
 
 @dataclass
 class Stack:
-    """The distributed set in ``folder``. ``replicas`` says how many processes a service has.
+    """The distributed set in ``folder``. ``replicas`` says how many processes a service has,
+    ``services`` which ones there are.
 
     ``command`` is what stands for ``leadloop`` in the compose file: tests put a program there that
     plants a fault first.
@@ -122,6 +123,7 @@ class Stack:
 
     folder: Path
     replicas: Mapping[str, int] = field(default_factory=dict)
+    services: Sequence[str] = SERVICES
     settings: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = LEADLOOP
     fixed_ports: bool = False
@@ -196,15 +198,15 @@ class Stack:
     def _plan(self) -> None:
         """Processes as the compose file has them, with this machine's addresses."""
         services = compose_file()["services"]
-        numbers = {name: self.replicas.get(name, 1) for name in SERVICES}
+        numbers = {name: self.replicas.get(name, 1) for name in self.services}
         ports = {
             (name, n): int(services[name]["environment"]["PORT"])
             if self.fixed_ports
             else free_port()
-            for name in SERVICES
+            for name in self.services
             for n in range(1, numbers[name] + 1)
         }
-        urls = ",".join(f"{name}=http://127.0.0.1:{ports[name, 1]}" for name in SERVICES)
+        urls = ",".join(f"{name}=http://127.0.0.1:{ports[name, 1]}" for name in self.services)
         variables = {
             **os.environ,
             "LEADLOOP_ADMIN_KEY": self.admin_key,
@@ -289,7 +291,7 @@ def _database(server_url: str) -> str:
 def _not_ready(process: Process) -> str | None:
     try:
         with urllib.request.urlopen(  # noqa: S310 - loopback
-            f"{process.url}/{process.service}/health/ready", timeout=5
+            f"{process.url}/{process.service}/health/loop", timeout=5
         ):
             return None
     except URLError as error:

@@ -15,9 +15,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=12.0, help="leads a second")
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same people")
     given = parser.parse_args()
-    sys.exit(
-        asyncio.run(simulate(Settings(), leads=given.leads, rate=given.rate, seed=given.seed))
-    )
+    sys.exit(asyncio.run(simulate(Settings(), leads=given.leads, rate=given.rate, seed=given.seed)))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from deploy.cli.client import Client, Unanswered, connect
-from dev.demo.people import Person, person
 from deploy.settings import Settings
+from dev.demo.people import Person, person
 
 IDLE_SECONDS = 20.0
 """How long the end waits for stragglers and for the evidence to be weighed."""

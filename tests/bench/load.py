@@ -47,12 +47,13 @@ async def drive(
     connections: int,
     seconds: float,
     rate: float | None = None,
-    on_answer: Callable[[bytes], None] | None = None,
+    on_lead: Callable[[float, bytes], None] | None = None,
 ) -> Tally:
     """Send requests over ``connections`` for ``seconds``; ``rate`` paces them all together.
 
-    With a rate, latency counts from when a request was due, not from when it could be sent, so
-    that a stall is not hidden by the requests it held back.
+    ``on_lead`` is told when each request was due and what was answered. With a rate, latency counts
+    from when a request was due, not from when it could be sent, so that a stall is not hidden by
+    the requests it held back.
     """
     tally = Tally()
     began = time.perf_counter()
@@ -78,8 +79,8 @@ async def drive(
                 body = await reader.readexactly(length)
                 tally.latencies.append(time.perf_counter() - start)
                 tally.statuses[status] += 1
-                if on_answer is not None:
-                    on_answer(body)
+                if on_lead is not None:
+                    on_lead(start, body)
         finally:
             writer.close()
 

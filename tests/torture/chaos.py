@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -66,9 +66,12 @@ def length(blows: Sequence[Blow], seconds: float) -> float:
     return max([seconds, *freezes])
 
 
-async def strike(stand: Stand, ledger: Ledger, blows: Sequence[Blow]) -> None:
+Turns = Mapping[str, asyncio.Lock]
+"""Whoever ends and starts a process holds its lock."""
+
+
+async def strike(stand: Stand, ledger: Ledger, blows: Sequence[Blow], turns: Turns) -> None:
     """Carry a plan out. Returns when everything has been started again (not when it is ready)."""
-    turns = {blow.target: asyncio.Lock() for blow in blows}
     async with asyncio.TaskGroup() as group:
         for blow in blows:
             group.create_task(_after(stand, ledger, blow, turns[blow.target]))

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+import psycopg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
+from psycopg.rows import dict_row
 
 from dev.stack import Stack
 from shared.contracts.topics import SERVICES, TOPICS
@@ -43,19 +44,39 @@ class PostgresReader:
         self._url = url
 
     async def rows(self, service: str, query: str) -> list[Mapping[str, Any]]:
-        settings = {"search_path": service, "default_transaction_read_only": "on"}
-        connection = await asyncpg.connect(
-            self._url, timeout=5, command_timeout=20, server_settings=settings
+        return await asyncio.to_thread(self.read, service, query)
+
+    def read(self, service: str, query: str) -> list[Mapping[str, Any]]:
+        options = (
+            f"-c search_path={service} -c default_transaction_read_only=on "
+            "-c statement_timeout=20000 -c timezone=UTC"
         )
-        try:
-            found: list[Mapping[str, Any]] = await connection.fetch(query)
+        with psycopg.connect(
+            self._url, connect_timeout=5, options=options, row_factory=dict_row
+        ) as connection:
+            found: list[Mapping[str, Any]] = list(connection.execute(query))
             return found
-        finally:
-            await connection.close()
 
 
 class Distributed:
     """See ``Stand``."""
+
+    relayed = True
+    failpoints = (
+        *(("before-commit", service) for service in SERVICES),
+        *(("after-commit", service) for service in SERVICES),
+        *((name, "capture") for name in ("group-gathered", "group-committed")),
+        *(
+            (name, service)
+            for name in ("before-publish", "published-not-removed", "removed", "lease-taken")
+            for service in SERVICES
+        ),
+        *(
+            (name, service)
+            for name in ("positions-moved", "batch-half-done", "seek")
+            for service in SERVICES[1:]
+        ),
+    )
 
     def __init__(
         self, folder: Path, replicas: int | Mapping[str, int], command: Sequence[str] | None
@@ -88,13 +109,10 @@ class Distributed:
 
     async def install_watch(self) -> None:
         """Triggers that note every position that moves backwards or is forgotten."""
-        connection = await asyncpg.connect(self._stack.database_url)
-        try:
-            await connection.execute(WATCH)
+        with psycopg.connect(self._stack.database_url, autocommit=True) as connection:
+            connection.execute(WATCH)
             for service in SERVICES:
-                await connection.execute(WATCH_ONE.format(service))
-        finally:
-            await connection.close()
+                connection.execute(WATCH_ONE.format(service))
 
     def stop(self) -> None:
         self._stack.stop()

@@ -1,22 +1,20 @@
-"""The embedded product: one process, SQLite files, the local bus."""
+"""The embedded product: one process, SQLite files, whose outboxes are the log."""
 
 import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from dev.stack import LEADLOOP, embedded
-from shared.bus.api import Message
-from shared.bus.local_log import LogFile, encode
+from shared.bus.local import place_of
+from shared.contracts.envelope import headers_of
 from shared.contracts.topics import SERVICES
 from tests.torture.history import Logged, logged
 from tests.torture.stand import Place, read_data, unready
 
-PREFIX = "torture."
 WATCH = """
 CREATE TABLE torture_backwards (text TEXT NOT NULL);
 CREATE TRIGGER torture_moves AFTER UPDATE ON consumer_offsets
@@ -56,18 +54,30 @@ class SqliteReader:
 class Embedded:
     """See ``Stand``."""
 
+    relayed = False
+    failpoints = (
+        *(("before-commit", service) for service in SERVICES),
+        *(("after-commit", service) for service in SERVICES),
+        *((name, "capture") for name in ("group-gathered", "group-committed")),
+        *(
+            (name, service)
+            for name in ("positions-moved", "batch-half-done", "seek")
+            for service in SERVICES[1:]
+        ),
+        *(("retention", service) for service in SERVICES),
+        *(("compaction", service) for service in ("capture", "qualify")),
+    )
+
     def __init__(self, folder: Path, command: Sequence[str] | None) -> None:
         self.folder = folder
         self.data = folder / "data"
-        settings = {"LEADLOOP_TOPIC_PREFIX": PREFIX}
-        process = embedded(folder, command=command or LEADLOOP, settings=settings)
+        process = embedded(folder, command=command or LEADLOOP)
         self.processes = {process.name: process}
         self._process = process
         self.admin_key = process.environment["LEADLOOP_ADMIN_KEY"]
         self.databases = SqliteReader(self.data)
         self._log: list[Logged] = []
-        self._raw: dict[str, tuple[str, str, bytes, dict[str, str]]] = {}
-        self._read: dict[Place, int] = {}
+        self._read: dict[str, int] = {}
         self._planned: dict[str, str] = {}
 
     def start(self) -> None:
@@ -102,54 +112,45 @@ class Embedded:
         raise ValueError(name)
 
     def before_start(self) -> None:
-        """The bus belongs to one process, so events are put on it while that one is dead."""
+        """A log has one writer, so events are put on it while that one is dead."""
         planned, self._planned = self._planned, {}
         if not planned:
             return
-        file = LogFile(self.data / "bus.db")
-        try:
-            topics = file.topics()
-            records = []
+        with closing(sqlite3.connect(self.data / "qualify.db")) as connection, connection:
             for old, new in planned.items():
-                topic, key, value, headers = self._raw[old]
-                message = Message(topic, key, value, {**headers, "ce_id": new})
-                records.append(encode(topics[PREFIX + topic], message))
-            file.append(records, int(time.time() * 1000))
-        finally:
-            file.close()
+                connection.execute(
+                    "INSERT INTO outbox (topic, key, event_id, event_type, event_time, "
+                    "traceparent, value, compacted, created_at) SELECT topic, key, ?, event_type, "
+                    "event_time, traceparent, value, compacted, created_at FROM outbox "
+                    "WHERE event_id = ?",
+                    (new, old),
+                )
 
     async def read_log(self) -> list[Logged]:
-        for (topic, partition), end in (await self.ends()).items():
-            start = self._read.get((topic, partition), 0)
-            if start >= end:
-                continue
-            query = (
-                "SELECT m.offset, m.key, m.value, m.headers FROM messages m"
-                f" JOIN topics t ON t.id = m.topic_id WHERE t.name = '{PREFIX}{topic}'"
-                f" AND m.partition = {partition} AND m.offset >= {start} ORDER BY m.offset"
-            )
-            for row in await self.databases.rows("bus", query):
-                self._read[topic, partition] = row["offset"] + 1
-                self._keep(topic, partition, row)
+        for service in SERVICES:
+            query = f"SELECT * FROM outbox WHERE seq > {self._read.get(service, 0)} ORDER BY seq"
+            for row in await self.databases.rows(service, query):
+                self._read[service] = row["seq"]
+                self._keep(service, row)
         return list(self._log)
 
-    def _keep(self, topic: str, partition: int, row: Mapping[str, Any]) -> None:
-        headers = orjson.loads(row["headers"])
-        data = read_data(row["value"])
-        event = logged(topic, partition, row["offset"], headers, row["key"], data)
+    def _keep(self, service: str, row: Mapping[str, Any]) -> None:
+        headers = headers_of(
+            row["event_id"], row["event_type"], service, row["event_time"], row["key"], ""
+        )
+        value = row["value"]
+        data = read_data(value.encode() if value is not None else None)
+        place = place_of(row["topic"])
+        event = logged(row["topic"], place.partition, row["seq"], headers, row["key"], data)
         self._log.append(event)
-        if event.type == "leadloop.lead.qualified.v1":
-            self._raw[event.id] = (topic, row["key"], row["value"], headers)
 
     async def ends(self) -> dict[Place, int]:
-        query = (
-            "SELECT t.name, p.partition, p.next_offset"
-            " FROM partitions p JOIN topics t ON t.id = p.topic_id"
-        )
-        return {
-            (row["name"].removeprefix(PREFIX), row["partition"]): row["next_offset"]
-            for row in await self.databases.rows("bus", query)
-        }
+        found: dict[Place, int] = {}
+        for service in SERVICES:
+            query = "SELECT topic, max(seq) AS seq FROM outbox GROUP BY topic"
+            for row in await self.databases.rows(service, query):
+                found[tuple(place_of(row["topic"]))] = row["seq"] + 1
+        return found
 
     async def redeliver(self, event_ids: Mapping[str, str]) -> None:
         self._planned |= event_ids

@@ -1,4 +1,4 @@
-"""Four faults, each planted into the product by a patch, never in its code.
+"""Faults, each planted into the product by a patch, never in its code.
 
 ``python faults.py NAME run capture`` is ``leadloop run capture`` with that fault. Each is a mistake
 that is easy to make; slow handlers and slow commits, as on a busy machine, make it show sooner.
@@ -7,6 +7,7 @@ that is easy to make; slow handlers and slow commits, as on a busy machine, make
 import asyncio
 import random
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,24 +16,45 @@ from typing import Any, Final
 
 def offset_before_effect() -> None:
     """The position moves in a transaction of its own, before that of the effects."""
-    from shared.bus.api import TopicPartition
     from shared.contracts.envelope import Event, UnreadableEvent
     from shared.db import inbox
     from shared.runtime.consumer import Consumer
 
-    async def apply(self: Consumer[Any], reads: Any) -> None:
+    def apply(self: Consumer[Any], reads: Any) -> None:
         moves = self._moves(reads)
-        async with self._transactions.db.write() as conn:
-            await inbox.advance(conn, self.group, moves)
-        self._positions.update({TopicPartition(*p): new for p, (_, new) in moves.items()})
-        await asyncio.sleep(0.1)
-        async with self._transactions.begin() as uow:
+        with self._transactions.db.begin() as conn:
+            inbox.advance(conn, self.group, moves)
+        self._moved(moves)
+        time.sleep(0.1)
+        with self._transactions.begin() as unit:
             garbage = [(m, e) for m, e in reads if isinstance(e, UnreadableEvent)]
             if garbage:
-                await self._set_aside(uow, garbage)
+                self._set_aside(unit, garbage)
             events = [(m, e) for m, e in reads if isinstance(e, Event)]
             if events:
-                await self._handle(uow, events)
+                self._handle(unit, events)
+
+    Consumer.apply = apply  # type: ignore[method-assign]
+
+
+def effect_before_offset() -> None:
+    """The effects are committed in a transaction of their own, before the position and the inbox."""
+    from shared.contracts.envelope import Event
+    from shared.db import inbox
+    from shared.runtime.consumer import Consumer
+
+    def apply(self: Consumer[Any], reads: Any) -> None:
+        events = [e for _, e in reads if isinstance(e, Event)]
+        with self._transactions.begin() as unit:
+            unit.load(list(dict.fromkeys(e.data.key() for e in events)))
+            for event in events:
+                self._handlers[event.type](event, unit)
+        time.sleep(0.2)
+        moves = self._moves(reads)
+        with self._transactions.db.begin() as conn:
+            inbox.advance(conn, self.group, moves)
+            inbox.fresh(conn, self.group, [e.id for e in events])
+        self._moved(moves)
 
     Consumer.apply = apply  # type: ignore[method-assign]
 
@@ -45,9 +67,9 @@ def offset_without_compare() -> None:
     from shared.db.tables import consumer_offsets
     from shared.runtime.consumer import Consumer
 
-    async def advance(conn: Any, consumer: str, moves: Any) -> None:
+    def advance(conn: Any, consumer: str, moves: Any) -> None:
         for (topic, partition), (_, new) in moves.items():
-            await conn.execute(
+            conn.execute(
                 update(consumer_offsets)
                 .where(consumer_offsets.c.consumer == consumer)
                 .where(consumer_offsets.c.topic == topic)
@@ -65,77 +87,129 @@ def offset_without_compare() -> None:
     Consumer.process = slowly  # type: ignore[method-assign]
 
 
+def positions_past_unread() -> None:
+    """Whoever gets a partition reads on one message behind where the database says."""
+    from shared.runtime.consumer import Consumer
+
+    load = Consumer._load
+
+    async def load_further(self: Consumer[Any], places: Any) -> Any:
+        return {place: at + 1 for place, at in (await load(self, places)).items()}
+
+    Consumer._load = load_further  # type: ignore[method-assign]
+
+
 def relay_by_sequence() -> None:
     """The relay remembers how far it has published and looks only beyond that."""
-    from sqlalchemy import select, text
+    from sqlalchemy import text
 
     from shared.db import outbox
-    from shared.runtime.unit_of_work import UnitOfWork
 
     lease, remove = outbox.lease, outbox.remove
 
-    async def lease_with_cursor(conn: Any, owner: str, seconds: float) -> bool:
-        await conn.execute(text("CREATE TABLE IF NOT EXISTS relay_cursor (seq bigint)"))
-        return await lease(conn, owner, seconds)
+    def lease_with_cursor(conn: Any, owner: str, seconds: float) -> bool:
+        conn.execute(text("CREATE TABLE IF NOT EXISTS relay_cursor (seq bigint)"))
+        return lease(conn, owner, seconds)
 
-    async def take(conn: Any, limit: int) -> Any:
-        walked = (await conn.execute(text("SELECT max(seq) FROM relay_cursor"))).scalar_one()
-        table = outbox.outbox
-        rows = await conn.execute(
-            select(table).where(table.c.seq > (walked or 0)).order_by(table.c.seq).limit(limit)
+    def take(conn: Any, limit: int) -> Any:
+        walked = conn.execute(text("SELECT max(seq) FROM relay_cursor")).scalar_one()
+        names = ", ".join(outbox.Row._fields)
+        rows = conn.execute(
+            text(f"SELECT {names} FROM outbox WHERE seq > :seq ORDER BY seq LIMIT :limit"),
+            {"seq": walked or 0, "limit": limit},
         )
-        pending = outbox.Pending
-        loads = outbox.orjson.loads
-        return [pending(r.seq, r.topic, r.key, loads(r.headers), r.value) for r in rows]
+        return [outbox.Row(*row) for row in rows]
 
-    async def remove_and_remember(conn: Any, seqs: Sequence[int]) -> None:
-        await remove(conn, seqs)
-        await conn.execute(text("INSERT INTO relay_cursor VALUES (:seq)"), {"seq": max(seqs)})
+    def remove_and_remember(conn: Any, seqs: Sequence[int]) -> None:
+        remove(conn, seqs)
+        conn.execute(text("INSERT INTO relay_cursor VALUES (:seq)"), {"seq": max(seqs)})
 
-    flush = UnitOfWork.flush
+    add = outbox.add
 
-    async def flush_slowly(self: UnitOfWork) -> None:
-        await flush(self)
-        if self.emitted:
-            await asyncio.sleep(random.choice((0.0, 0.1)))
+    def add_slowly(conn: Any, service: str, events: Any, now: Any) -> Any:
+        rows = add(conn, service, events, now)
+        if events:
+            time.sleep(random.choice((0.0, 0.1)))
+        return rows
 
     outbox.lease, outbox.take, outbox.remove = lease_with_cursor, take, remove_and_remember
-    UnitOfWork.flush = flush_slowly  # type: ignore[method-assign]
+    outbox.add = add_slowly
+
+
+def removed_before_published() -> None:
+    """The relay takes rows out of the outbox before the broker has confirmed them."""
+    from shared.bus.api import Message
+    from shared.db import outbox
+    from shared.runtime.relay import Relay
+
+    async def publish_and_remove(self: Any, free: Any) -> None:
+        await self._db.write(lambda conn: outbox.remove(conn, [row.seq for row in free]))
+        await asyncio.sleep(0.1)
+        await self._publish(
+            [Message(r.topic, r.key, r.bytes(), r.headers(self._service)) for r in free]
+        )
+
+    Relay._publish_and_remove = publish_and_remove  # type: ignore[method-assign]
+
+
+def answered_before_commit() -> None:
+    """Capture answers when the work is done, and commits a moment later."""
+    from shared.runtime.unit import Transactions
+
+    run = Transactions.run
+
+    async def run_and_answer(self: Any, work: Any, keys: Any = ()) -> Any:
+        if self.db.service != "capture":
+            return await run(self, work, keys)
+        loop = asyncio.get_running_loop()
+        early: asyncio.Future[Any] = loop.create_future()
+
+        def working(unit: Any) -> Any:
+            answer = work(unit)
+            loop.call_soon_threadsafe(early.set_result, answer)
+            time.sleep(0.15)
+            return answer
+
+        whole = asyncio.ensure_future(run(self, working, keys))
+        await asyncio.wait({whole, early}, return_when=asyncio.FIRST_COMPLETED)
+        return early.result() if early.done() else await whole
+
+    Transactions.run = run_and_answer  # type: ignore[method-assign]
 
 
 def no_unique_owner() -> None:
     """No unique index on open assignments, and nobody looks whether the lead has an owner."""
     from sqlalchemy import text
 
-    from deploy import prepare
     from services.routing import consumer
     from services.routing.handlers import handing_out
     from shared.contracts.events import LeadQualified
+    from shared.db import migrations
 
-    migrate, make_lead = prepare.migrate, handing_out._lead
+    migrate, make_lead = migrations.migrate, handing_out._lead
     known: dict[str, int] = {}
 
-    async def migrate_without(db: Any, folder: Any) -> None:
-        await migrate(db, folder)
+    def migrate_without(db: Any, folder: Any) -> None:
+        migrate(db, folder)
         if db.service == "routing":
-            async with db.write() as conn:
-                await conn.execute(text("DROP INDEX IF EXISTS assignments_one_owner"))
+            with db.begin() as conn:
+                conn.execute(text("DROP INDEX IF EXISTS assignments_one_owner"))
 
     def lead(data: Any, now: Any) -> Any:
         # Attempts go on counting: another unique key would refuse a second first one.
         return replace(make_lead(data, now), attempt=known.get(data.lead_id, 0))
 
-    async def on_lead_qualified(event: Any, work: Any, clock: Any) -> None:
-        before = work.leads.get(event.data.lead_id)
+    def on_lead_qualified(event: Any, unit: Any) -> None:
+        before = unit.leads.get(event.data.lead_id)
         known[event.data.lead_id] = before.attempt if before is not None else 0
-        get, owner = work.leads.get, work.leads.owner
-        work.leads.get = work.leads.owner = lambda _lead_id: None
+        get, owner = unit.leads.get, unit.owner
+        unit.leads.get = unit.owner = lambda _lead_id: None
         try:
-            await handing_out.on_lead_qualified(event, work, clock)
+            handing_out.on_lead_qualified(event, unit)
         finally:
-            work.leads.get, work.leads.owner = get, owner
+            unit.leads.get, unit.owner = get, owner
 
-    prepare.migrate = migrate_without
+    migrations.migrate = migrate_without
     handing_out._lead = lead
     consumer.HANDLERS[LeadQualified] = on_lead_qualified  # type: ignore[index]
 
@@ -144,26 +218,25 @@ def slow() -> None:
     """No fault: only the slowness with which the others are planted, and more of it."""
     from shared.db import outbox
     from shared.runtime.consumer import Consumer
-    from shared.runtime.unit_of_work import UnitOfWork
 
-    process, flush, remove = Consumer.process, UnitOfWork.flush, outbox.remove
+    process, add, remove = Consumer.process, outbox.add, outbox.remove
 
     async def process_slowly(self: Consumer[Any], messages: Any) -> None:
         await asyncio.sleep(random.choice((0.0, 0.3)))
         await process(self, messages)
 
-    async def flush_slowly(self: UnitOfWork) -> None:
-        await flush(self)
-        if self.emitted:
-            await asyncio.sleep(random.choice((0.0, 0.0, 0.1)))
+    def add_slowly(conn: Any, service: str, events: Any, now: Any) -> Any:
+        rows = add(conn, service, events, now)
+        if events:
+            time.sleep(random.choice((0.0, 0.0, 0.1)))
+        return rows
 
-    async def remove_slowly(conn: Any, seqs: Sequence[int]) -> None:
-        await asyncio.sleep(random.choice((0.0, 0.2)))
-        await remove(conn, seqs)
+    def remove_slowly(conn: Any, seqs: Sequence[int]) -> None:
+        time.sleep(random.choice((0.0, 0.2)))
+        remove(conn, seqs)
 
-    outbox.remove = remove_slowly
+    outbox.remove, outbox.add = remove_slowly, add_slowly
     Consumer.process = process_slowly  # type: ignore[method-assign]
-    UnitOfWork.flush = flush_slowly  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
@@ -182,6 +255,12 @@ class Fault:
 
 FAULTS: Final[dict[str, Fault]] = {
     "offset_before_effect": Fault(offset_before_effect, "lost", "embedded"),
+    "effect_before_offset": Fault(effect_before_offset, "doubled effect", "embedded"),
+    "positions_past_unread": Fault(positions_past_unread, "lost", "embedded", patience=8.0),
+    "answered_before_commit": Fault(answered_before_commit, "lost", "embedded"),
+    "removed_before_published": Fault(
+        removed_before_published, "lost", "distributed", patience=8.0
+    ),
     "offset_without_compare": Fault(
         offset_without_compare, "offset", "distributed", "freeze", {"qualify": 2}
     ),

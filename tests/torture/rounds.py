@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any, Final
 
 import httpx
 
-from shared.runtime.clock import new_id
+from shared.contracts.ids import new_id
 from tests.torture import chaos, faults
 from tests.torture.checks import Finding, check
 from tests.torture.distributed import Distributed
 from tests.torture.embedded import Embedded
+from tests.torture.failing import Failpoints
 from tests.torture.history import History, read
 from tests.torture.ledger import Ledger
 from tests.torture.load import REPS, Load
@@ -57,6 +59,8 @@ class Options:
     replicas: int | Mapping[str, int] = 2
     blows: str = ""
     posts_per_second: float = 24.0
+    failpoints: bool = True
+    """Whether processes also die at named places, all of them in turn."""
     patience: float = 30.0
     """How long nothing may change while events wait: past a lease and a consumer's session."""
 
@@ -70,6 +74,7 @@ def planted(name: str, options: Options) -> Options:
         mode=fault.mode,
         blows=fault.blows,
         replicas=fault.replicas,
+        failpoints=False,
         seconds=options.seconds or fault.seconds,
         patience=fault.patience,
     )
@@ -88,6 +93,7 @@ class Round:
 
     number: int
     blows: str = ""
+    deaths: int = 0
     taken: int = 0
     answers: int = 0
     breaches: int = 0
@@ -100,6 +106,7 @@ class Round:
             f"{mode} {self.number:3}  {self.taken:4} × 202  {self.answers:3} answers"
             f"  {self.breaches:3} breaches  {self.repeats:2} repeats"
             f"  drained in {self.drained:4.1f} s"
+            f"  {self.deaths:2} failpoints"
             f"  {'ok' if not self.findings else f'{len(self.findings)} FINDINGS'}"
             f"  killed: {self.blows}"
         )
@@ -137,10 +144,12 @@ class Torture:
         else:
             self.stand = Distributed(self.folder, options.replicas, command)
         self.ledger = Ledger(self.folder)
-        self.seconds = options.seconds or (4.0 if options.mode == "embedded" else 5.0)
+        self.seconds = options.seconds or (16.0 if options.mode == "embedded" else 24.0)
         self.emails: list[str] = []
         self.planted: set[str] = set()
         self.history = History()
+        self.turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.failpoints = Failpoints(self.stand, self.ledger, self.turns, options.failpoints)
 
     async def run(self) -> Verdict:
         """Every round until one has findings."""
@@ -160,6 +169,7 @@ class Torture:
                     break
             if verdict.clean:
                 verdict.findings += await self._stages()
+                self.say(self.failpoints.line())
         finally:
             await self.stand.close()
             await asyncio.to_thread(self.stand.stop)
@@ -194,8 +204,10 @@ class Torture:
         load = Load(self.stand, self.ledger, random, until, posts, self.emails)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run())
-            group.create_task(chaos.strike(self.stand, self.ledger, blows))
+            group.create_task(chaos.strike(self.stand, self.ledger, blows, self.turns))
             group.create_task(self._hostile(random, until))
+            deaths = group.create_task(self.failpoints.strike(until, busy=bool(blows)))
+        done.deaths = deaths.result()
         began = time.monotonic()
         done.findings += await self._drain()
         done.drained = time.monotonic() - began

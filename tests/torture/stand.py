@@ -25,6 +25,10 @@ class Stand(Protocol):
 
     folder: Path
     admin_key: str
+    relayed: bool
+    """Whether outboxes empty into a broker; otherwise they are the log."""
+    failpoints: Sequence[tuple[str, str]]
+    """Name and service of every place at which a process of this stand may be told to die."""
     processes: dict[str, Process]
 
     @property
@@ -97,7 +101,7 @@ def unready(stand: Stand) -> list[str]:
             continue
         distributed = len(stand.processes) > 1
         for service in (process.service,) if distributed else SERVICES:
-            address = f"{process.url}/{service}/health/ready"
+            address = f"{process.url}/{service}/health/loop"
             try:
                 with urlopen(address, timeout=5):
                     pass
@@ -140,9 +144,9 @@ async def lag(stand: Stand) -> dict[str, int]:
 
 
 async def outboxes(stand: Stand) -> dict[str, int]:
-    """How many events wait for the bus, of those services that have any."""
+    """How many events wait for the broker, of those services that have any."""
     waiting = {}
-    for service in SERVICES:
+    for service in SERVICES if stand.relayed else ():
         rows = await stand.databases.rows(service, "SELECT count(*) AS n FROM outbox")
         waiting[service] = int(rows[0]["n"])
     return {service: count for service, count in waiting.items() if count}
