@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from shared.conditions import matching
+from shared.conditions.matching import compile_test
 from shared.conditions.operators import OPERATORS, Operator, Takes, parse_operator
 from shared.conditions.values import FactValue, Operand, number, present, show, text_of
 
@@ -40,66 +40,56 @@ class Condition:
     """A compiled condition. ``operator`` is the name proper, whatever alias was written, and
     ``value`` is what it compares with, in the type it compares as."""
 
-    __slots__ = ("_each", "_test", "field", "operator", "value")
+    __slots__ = ("_missing", "_says", "_test", "field", "operator", "value")
 
-    def __init__(
-        self, field: str, operator: Operator, value: Operand, test: matching.Test | None
-    ) -> None:
+    def __init__(self, field: str, operator: Operator, value: Operand) -> None:
         self.field: Final = field
         self.operator: Final = operator
         self.value: Final = value
-        self._test: Final = test
-        self._each: Final = [
-            (show(text), matching.compile_test(operator, (text,)))
-            for text in (value if isinstance(value, tuple) else ())
-            if OPERATORS[operator].takes is Takes.TEXTS
-        ]
+        self._says: Final = _ending(OPERATORS[operator].label, operator, value)
+        texts = value if isinstance(value, tuple) and _takes_texts(operator) else ()
+        endings = [_ending(OPERATORS[operator].label, operator, text) for text in texts]
+        self._test: Final = compile_test(operator, value, endings or [self._says])
+        asked = operator is Operator.IS_MISSING
+        self._missing: Final = f"{field} is not known" if asked else None
 
     def matches(self, context: Mapping[str, FactValue]) -> bool:
         """Whether the field's value in ``context`` fits. Never raises."""
         fact = context.get(self.field)
-        if self.operator is Operator.IS_MISSING:
-            return not present(fact)
         if not present(fact):
-            return False
-        return self._test is None or self._test(fact)
+            return self._missing is not None
+        return self._test(fact) is not None
 
-    def because(self, context: Mapping[str, FactValue], fits: bool | None = None) -> str:
+    def reason(self, context: Mapping[str, FactValue]) -> str | None:
+        """Why it matches, in a sentence; None when it does not match."""
+        fact = context.get(self.field)
+        if not present(fact):
+            return self._missing
+        ending = self._test(fact)
+        return None if ending is None else self._sentence(fact, ending)
+
+    def because(self, context: Mapping[str, FactValue]) -> str:
         """A sentence that says what was found and whether it fits: ``employees 120 is at least
-        50``, ``country is not known``, ``employees "many" is not a number``. Who has asked
-        ``matches`` already passes its answer as ``fits``."""
+        50``, ``country is not known``, ``employees "many" is not a number``."""
         fact = context.get(self.field)
         if not present(fact):
             return f"{self.field} is not known"
-        if self.operator in (Operator.IS_PRESENT, Operator.IS_MISSING):
-            return f"{self.field} {show(fact)} is known"
-        info = OPERATORS[self.operator]
-        label = info.label if (self.matches(context) if fits is None else fits) else info.negated
-        if self.operator in (Operator.IS_TRUE, Operator.IS_FALSE):
-            shown = "" if isinstance(fact, bool) else f" {show(fact)}"
-            return f"{self.field}{shown} {label}"
-        if info.takes in (Takes.NUMBER, Takes.RANGE) and number(fact) is None:
-            return f"{self.field} {show(fact)} is not a number"
-        return f"{self.field} {show(fact)} {label} {self._wanted(fact)}"
+        return self._sentence(fact, self._test(fact) or self._against(fact))
 
     def sentence(self) -> str:
         """The condition itself in words: ``employees is at least 50``."""
-        info = OPERATORS[self.operator]
-        if info.takes is Takes.NOTHING:
-            return f"{self.field} {info.label}"
-        return f"{self.field} {info.label} {self._wanted(None)}"
+        return self.field + self._says
 
-    def _wanted(self, fact: FactValue) -> str:
-        """The value in words; of several texts the one that was found, when one was."""
-        value = self.value
-        if self.operator is Operator.BETWEEN and isinstance(value, Sequence):
-            return f"{show(value[0])} and {show(value[1])}"
-        if self._each:
-            for shown, fits in self._each:
-                if fact is not None and fits(fact):
-                    return shown
-            return show(value).replace('", "', '" or "')
-        return show(value)
+    def _sentence(self, fact: FactValue, ending: str) -> str:
+        if isinstance(fact, bool) and self.operator in (Operator.IS_TRUE, Operator.IS_FALSE):
+            return self.field + ending
+        return f"{self.field} {show(fact)}{ending}"
+
+    def _against(self, fact: FactValue) -> str:
+        info = OPERATORS[self.operator]
+        if info.takes in (Takes.NUMBER, Takes.RANGE) and number(fact) is None:
+            return " is not a number"
+        return _ending(info.negated, self.operator, self.value)
 
     def __repr__(self) -> str:
         return f"Condition({self.sentence()!r})"
@@ -121,11 +111,7 @@ def compile_condition(field: str, operator: str, value: Any = None) -> Condition
     if value is False and found in (Operator.IS_PRESENT, Operator.IS_MISSING):
         flipped = {Operator.IS_PRESENT, Operator.IS_MISSING} - {found}
         found, value = flipped.pop(), None
-    operand = _CHECKS[OPERATORS[found].takes](found, value)
-    test = None if operand is None else matching.compile_test(found, operand)
-    if found in (Operator.IS_TRUE, Operator.IS_FALSE):
-        test = matching.truth_test(found is Operator.IS_TRUE)
-    return Condition(field.strip(), found, operand, test)
+    return Condition(field.strip(), found, _CHECKS[OPERATORS[found].takes](found, value))
 
 
 def compile_all(documents: Iterable[Any]) -> list[Condition]:
@@ -149,6 +135,21 @@ def compile_all(documents: Iterable[Any]) -> list[Condition]:
     if errors:
         raise ConditionErrors(errors)
     return compiled_ones
+
+
+def _takes_texts(operator: Operator) -> bool:
+    return OPERATORS[operator].takes is Takes.TEXTS
+
+
+def _ending(label: str, operator: Operator, value: Operand) -> str:
+    """The end of a sentence: the label and the value in words."""
+    if OPERATORS[operator].takes is Takes.NOTHING:
+        return f" {label}"
+    if operator is Operator.BETWEEN and isinstance(value, tuple):
+        return f" {label} {show(value[0])} and {show(value[1])}"
+    if isinstance(value, tuple) and _takes_texts(operator):
+        return f" {label} " + show(value).replace('", "', '" or "')
+    return f" {label} {show(value)}"
 
 
 def _wrong(operator: Operator, hint: str = "") -> ConditionError:

@@ -1,6 +1,7 @@
 """What each operator does with a fact: closures over a value that was prepared once.
 
-They are only called with a fact that is present.
+A test says in what words a fact fits, the end of a sentence that was made with the condition, and
+None when it does not fit. It is only called with a fact that is present.
 """
 
 import re
@@ -18,32 +19,32 @@ from shared.conditions.values import (
     truth,
 )
 
-Test = Callable[[FactValue], bool]
+Test = Callable[[FactValue], str | None]
 
 
-def compile_test(operator: Operator, value: Operand) -> Test:
-    """The test of an operator that takes a value; ``value`` is of the type it takes."""
+def compile_test(operator: Operator, value: Operand, endings: Sequence[str]) -> Test:
+    """The test of an operator; ``value`` is of the type it takes. ``endings`` are the words for a
+    fact that fits: one for each text that an operator looks for, else only one."""
     values: Sequence[Scalar] = value if isinstance(value, tuple) else (value,)
+    ending = endings[0]
     if operator in (Operator.EQUALS, Operator.IN):
-        return _equality(values)
+        return _equality(values, ending, None)
     if operator in (Operator.NOT_EQUALS, Operator.NOT_IN):
-        equal = _equality(values)
-        return lambda fact: not equal(fact)
-    if operator is Operator.CONTAINS:
-        return _any_text(values, lambda wanted: lambda text: wanted in text)
-    if operator is Operator.STARTS_WITH:
-        return _any_text(values, lambda wanted: lambda text: text.startswith(wanted))
-    if operator is Operator.MATCHES_WORD:
-        return _text_test([_words(values)])
-    return _comparison(operator, [read for item in values if (read := number(item)) is not None])
+        return _equality(values, None, ending)
+    if operator in (Operator.CONTAINS, Operator.STARTS_WITH, Operator.MATCHES_WORD):
+        return _text(operator, [fold(text_of(one)) for one in values], endings)
+    if operator is Operator.IS_PRESENT:
+        return lambda fact: ending
+    if operator is Operator.IS_MISSING:
+        return lambda fact: None
+    if operator in (Operator.IS_TRUE, Operator.IS_FALSE):
+        wanted = operator is Operator.IS_TRUE
+        return lambda fact: ending if truth(fact) is wanted else None
+    bounds = [read for one in values if (read := number(one)) is not None]
+    return _comparison(operator, bounds[0], bounds[-1], ending)
 
 
-def truth_test(wanted: bool) -> Test:
-    """The test of is_true and is_false."""
-    return lambda fact: truth(fact) is wanted
-
-
-def _equality(values: Iterable[Scalar]) -> Test:
+def _equality(values: Iterable[Scalar], same: str | None, other: str | None) -> Test:
     """Equal to one of ``values``: sets by type, since True is 1 in Python but not for people."""
     texts: set[str] = set()
     numbers: set[int | float] = set()
@@ -63,44 +64,49 @@ def _equality(values: Iterable[Scalar]) -> Test:
             numbers.add(value)
 
     def equal(fact: Scalar) -> bool:
-        if isinstance(fact, bool):
-            return fact in truths or fact in truths_in_text
         if isinstance(fact, str):
             if fold(fact) in texts:
                 return True
             if numbers and (read := number(fact)) is not None:
                 return read in numbers
             return bool(truths) and number(fact) is None and truth(fact) in truths
+        if isinstance(fact, bool):
+            return fact in truths or fact in truths_in_text
         return fact in numbers or fact in numbers_in_text
 
-    return lambda fact: any(map(equal, items(fact)))
-
-
-def _any_text(values: Iterable[Scalar], make: Callable[[str], Callable[[str], bool]]) -> Test:
-    return _text_test([make(fold(text_of(value))) for value in values])
-
-
-def _text_test(tests: Sequence[Callable[[str], bool]]) -> Test:
-    def test(fact: FactValue) -> bool:
-        for item in items(fact):
-            text = fold(text_of(item))
-            for found in tests:
-                if found(text):
-                    return True
-        return False
+    def test(fact: FactValue) -> str | None:
+        if isinstance(fact, str):
+            return same if equal(fact) else other
+        return same if any(map(equal, items(fact))) else other
 
     return test
 
 
-def _words(values: Iterable[Scalar]) -> Callable[[str], bool]:
-    """Whole words: "vp" is in "VP, Marketing" and not in "RSVP". One pattern for all of them."""
-    words = "|".join(re.escape(fold(text_of(value))) for value in values)
-    pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)")
-    return lambda text: pattern.search(text) is not None
+def _text(operator: Operator, wanted: Sequence[str], endings: Sequence[str]) -> Test:
+    """The first of the texts that is found; whole words are: "vp" is in "VP, Marketing" and not in
+    "RSVP". A plain search goes first, because a pattern is much slower to say no."""
+    sure: dict[Operator, Callable[[str], Callable[[str], object] | None]] = {
+        Operator.CONTAINS: lambda part: None,
+        Operator.STARTS_WITH: lambda part: re.compile(re.escape(part)).match,
+        Operator.MATCHES_WORD: lambda part: re.compile(rf"(?<!\w){re.escape(part)}(?!\w)").search,
+    }
+    parts = [(part, sure[operator](part), end) for part, end in zip(wanted, endings, strict=True)]
+
+    def test(fact: FactValue) -> str | None:
+        if isinstance(fact, str):
+            texts = [fold(fact)]
+        else:
+            texts = [fold(text_of(item)) for item in items(fact)]
+        for part, confirm, ending in parts:
+            for text in texts:
+                if part in text and (confirm is None or confirm(text)):
+                    return ending
+        return None
+
+    return test
 
 
-def _comparison(operator: Operator, bounds: Sequence[int | float]) -> Test:
-    low, high = bounds[0], bounds[-1]
+def _comparison(operator: Operator, low: int | float, high: int | float, ending: str) -> Test:
     compare: dict[Operator, Callable[[int | float], bool]] = {
         Operator.AT_LEAST: lambda found: found >= low,
         Operator.AT_MOST: lambda found: found <= low,
@@ -110,8 +116,8 @@ def _comparison(operator: Operator, bounds: Sequence[int | float]) -> Test:
     }
     within = compare[operator]
 
-    def test(fact: FactValue) -> bool:
+    def test(fact: FactValue) -> str | None:
         found = number(fact)
-        return found is not None and within(found)
+        return ending if found is not None and within(found) else None
 
     return test

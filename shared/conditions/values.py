@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 Scalar = str | int | float | bool
@@ -67,14 +67,12 @@ def present(value: FactValue) -> bool:
         return bool(value) and not value.isspace()
     if isinstance(value, float):
         return not math.isnan(value)
-    if isinstance(value, bool | int):
-        return True
-    return any(present(item) for item in value)
+    return isinstance(value, int) or any(map(present, value))
 
 
 def items(value: FactValue) -> Sequence[Scalar]:
     """The value, or each of the values, of a field that is present."""
-    if isinstance(value, str | int | float):
+    if isinstance(value, (str, int, float)):
         return (value,)
     return () if value is None else value
 
@@ -92,8 +90,7 @@ def show(value: object) -> str:
     """A value as a sentence shows it: text in quotes and cut, a list cut, numbers plain."""
     if isinstance(value, str):
         return f'"{value}"' if len(value) <= _SHOWN else f'"{value[:_SHOWN]}…"'
-    if isinstance(value, Iterable):
-        listed = list(value)
-        more = f" or {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-        return ", ".join(show(item) for item in listed[:_LISTED]) + more
+    if isinstance(value, (list, tuple)):
+        more = f" or {len(value) - _LISTED} more" if len(value) > _LISTED else ""
+        return ", ".join(map(show, value[:_LISTED])) + more
     return text_of(value)

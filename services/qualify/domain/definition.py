@@ -72,14 +72,8 @@ class Criterion:
     condition: Condition
     points: int
     half_life_days: float | None
-
-    @property
-    def activity_kind(self) -> str | None:
-        """The kind of activity that it counts, ``any``, or None for another field."""
-        field = self.condition.field
-        if not field.startswith(ACTIVITY):
-            return None
-        return field.removeprefix(ACTIVITY).removesuffix(DAYS_AGO)
+    activity_kind: str | None
+    """The kind of activity that it counts, ``any``, or None for another field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +170,16 @@ def _criteria(
             )
         condition = _condition(document, pointer, errors)
         if condition is not None:
-            made.append(
-                Criterion(
-                    document["id"], document["group"], condition, document["points"], half_life
-                )
-            )
+            kind = _activity_kind(condition.field)
+            given = (document["id"], document["group"], condition, document["points"])
+            made.append(Criterion(*given, half_life, kind))
     return made
+
+
+def _activity_kind(field: str) -> str | None:
+    if not field.startswith(ACTIVITY):
+        return None
+    return field.removeprefix(ACTIVITY).removesuffix(DAYS_AGO)
 
 
 def _disqualifiers(

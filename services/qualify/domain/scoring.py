@@ -3,6 +3,7 @@
 The same inputs give the same answer for ever, so a stored decision can be replayed.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -66,11 +67,11 @@ def evaluate(definition: Definition, inputs: Inputs, at: datetime) -> Score:
     """Score a lead as of ``at``."""
     context = context_of(inputs, at)
     contributions = tuple(
-        _points(criterion, context, inputs, at)
+        _points(criterion, because, inputs, at)
         for criterion in definition.criteria
-        if criterion.condition.matches(context)
+        if (because := criterion.condition.reason(context)) is not None
     )
-    score = sum(one.points for one in contributions)
+    score = sum([one.points for one in contributions])
     grade = next((letter for letter, least in definition.grades if score >= least), None)
     verdict: Verdict = "MQL" if score >= definition.threshold else "NURTURE"
     reason = "threshold_reached" if verdict == "MQL" else "below_threshold"
@@ -96,15 +97,15 @@ def missed(definition: Definition, inputs: Inputs, at: datetime) -> list[Points]
 def context_of(inputs: Inputs, at: datetime) -> dict[str, FactValue]:
     """What conditions look at: attribution, facts (which win), and counted activities."""
     context: dict[str, FactValue] = {**inputs.attribution, **inputs.facts}
-    total = 0
+    total, least = 0, math.inf
     for kind, activity in inputs.activities.items():
-        total += activity.count
+        days = _age_days(activity.last_at, at)
+        total, least = total + activity.count, min(least, days)
         context[ACTIVITY + kind] = activity.count
-        context[ACTIVITY + kind + DAYS_AGO] = int(_age_days(activity.last_at, at))
+        context[ACTIVITY + kind + DAYS_AGO] = int(days)
     if total:
         context[ACTIVITY + ANY] = total
-        newest = max(activity.last_at for activity in inputs.activities.values())
-        context[ACTIVITY + ANY + DAYS_AGO] = int(_age_days(newest, at))
+        context[ACTIVITY + ANY + DAYS_AGO] = int(least)
     return context
 
 
@@ -113,10 +114,7 @@ def decayed(points: int, age_days: float, half_life_days: float) -> int:
     return round(points * 0.5 ** (age_days / half_life_days))
 
 
-def _points(
-    criterion: Criterion, context: Mapping[str, FactValue], inputs: Inputs, at: datetime
-) -> Points:
-    because = criterion.condition.because(context, fits=True)
+def _points(criterion: Criterion, because: str, inputs: Inputs, at: datetime) -> Points:
     points = criterion.points
     if criterion.half_life_days is not None:
         last = _last(criterion, inputs)
@@ -130,11 +128,11 @@ def _points(
 
 def _last(criterion: Criterion, inputs: Inputs) -> datetime | None:
     """The activity whose age counts: the newest of the criterion's kind, else the newest of all."""
-    kind = criterion.activity_kind
-    if kind is not None and kind in inputs.activities:
-        return inputs.activities[kind].last_at
-    moments = [activity.last_at for activity in inputs.activities.values()]
-    return max(moments) if moments else None
+    activities = inputs.activities
+    own = activities.get(criterion.activity_kind) if criterion.activity_kind is not None else None
+    if own is not None:
+        return own.last_at
+    return max([activity.last_at for activity in activities.values()], default=None)
 
 
 def _age_days(moment: datetime, at: datetime) -> float:

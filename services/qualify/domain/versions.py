@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from shared.conditions import OPERATORS, compile_condition, operand_to_text
 
-
 Status = Literal["draft", "published", "retired"]
 
 
