@@ -44,7 +44,6 @@ class Lead:
     cycle: int = 0
     """How often it became an MQL."""
     facts: Mapping[str, FactValue] = field(default_factory=dict)
-    facts_at: datetime | None = None
     attribution: Mapping[str, str | None] = field(default_factory=dict)
     activities: Mapping[str, Activity] = field(default_factory=dict)
     signals: tuple[str, ...] = ()
@@ -59,42 +58,40 @@ class Lead:
         return Inputs(self.facts, self.attribution, self.activities)
 
 
-def learn(
+def heard(
     lead: Lead,
+    signal_id: str,
+    kind: str,
+    moment: datetime,
     facts: Mapping[str, FactValue],
     attribution: Mapping[str, str | None],
-    said_at: datetime,
-) -> Lead:
-    """With these facts. Newer ones replace what is known; older ones only fill its gaps."""
-    if lead.facts_at is None or said_at >= lead.facts_at:
-        known = {name: value for name, value in attribution.items() if value is not None}
-        # The first touch explains where a lead came from; later touches only add what it lacked.
-        return replace(
-            lead, facts=facts, facts_at=said_at, attribution={**known, **lead.attribution}
-        )
-    return replace(lead, facts={**facts, **lead.facts})
+    *,
+    first: bool = False,
+) -> Lead | None:
+    """With one more activity and what it says of the lead; None when it was counted before.
 
-
-def came_first(lead: Lead, attribution: Mapping[str, str | None], captured_at: datetime) -> Lead:
-    """With what its capture said of where and when it began, though it was heard of late."""
+    The first touch explains where a lead came from, later ones only add what that lacked.
+    ``first`` says that this is the first touch, its capture, though it may be heard of late. One
+    lead's events come in order, so the facts are those that were read last.
+    """
+    if signal_id in lead.signals:
+        return None
     known = {name: value for name, value in attribution.items() if value is not None}
-    return replace(lead, captured_at=captured_at, attribution={**lead.attribution, **known})
+    return replace(
+        lead,
+        captured_at=moment if first else lead.captured_at,
+        facts=facts,
+        attribution={**lead.attribution, **known} if first else {**known, **lead.attribution},
+        activities=_one_more(lead.activities, kind, moment),
+        signals=_newest(lead.signals, signal_id),
+    )
 
 
 def counted(lead: Lead, signal_id: str) -> Lead | None:
     """With one more signal; None when it was counted before."""
     if signal_id in lead.signals:
         return None
-    return replace(lead, signals=(*lead.signals, signal_id)[-MAX_SIGNALS:])
-
-
-def did(lead: Lead, kind: str, moment: datetime) -> Lead:
-    """With one more activity."""
-    if kind not in lead.activities and len(lead.activities) >= MAX_KINDS:
-        kind = OTHER
-    before = lead.activities.get(kind)
-    after = before.and_at(moment) if before else Activity(1, moment)
-    return replace(lead, activities={**lead.activities, kind: after})
+    return replace(lead, signals=_newest(lead.signals, signal_id))
 
 
 def after_score(
@@ -143,6 +140,19 @@ def after_outcome(lead: Lead, stage: Stage, moment: datetime) -> Lead:
     if lead.cycle == 0 or stage not in _FOLLOWING[lead.stage]:
         return lead
     return replace(lead, stage=stage, stage_since=moment)
+
+
+def _one_more(
+    activities: Mapping[str, Activity], kind: str, moment: datetime
+) -> dict[str, Activity]:
+    if kind not in activities and len(activities) >= MAX_KINDS:
+        kind = OTHER
+    before = activities.get(kind)
+    return {**activities, kind: before.and_at(moment) if before else Activity(1, moment)}
+
+
+def _newest(signals: tuple[str, ...], signal_id: str) -> tuple[str, ...]:
+    return (*signals, signal_id)[-MAX_SIGNALS:]
 
 
 def _same_case(lead: Lead, score: Score) -> bool:

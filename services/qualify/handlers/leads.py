@@ -11,11 +11,9 @@ from services.qualify.domain.lifecycle import (
     after_outcome,
     after_rejection,
     after_score,
-    came_first,
     counted,
     declined,
-    did,
-    learn,
+    heard,
 )
 from services.qualify.domain.scoring import evaluate
 from services.qualify.store.unit import Qualify
@@ -37,27 +35,21 @@ from shared.contracts.vocabulary import REASON_CLASS, ReasonClass, Stage
 def on_lead_captured(event: Event[LeadCaptured], unit: Qualify) -> None:
     """Score a new lead: it becomes an MQL, is nurtured, or is disqualified."""
     data = event.data
-    lead = unit.leads.get(data.lead_id) or Lead(data.lead_id, data.captured_at)
-    lead = counted(lead, data.submission_id)
-    if lead is None:
-        return
-    origin = data.attribution.model_dump()
-    lead = came_first(lead, origin, data.captured_at)
-    lead = learn(lead, data.facts, origin, event.time)
-    lead = did(lead, CAPTURE_KIND, data.captured_at)
-    _decide(unit, lead, "captured", data.captured_at)
+    at, origin = data.captured_at, data.attribution.model_dump()
+    before = unit.leads.get(data.lead_id) or Lead(data.lead_id, at)
+    lead = heard(before, data.submission_id, CAPTURE_KIND, at, data.facts, origin, first=True)
+    if lead is not None:
+        _decide(unit, lead, "captured", at)
 
 
 def on_activity_recorded(event: Event[ActivityRecorded], unit: Qualify) -> None:
     """Score a lead again after it did something; also one whose capture we have not seen."""
     data = event.data
-    lead = unit.leads.get(data.lead_id) or Lead(data.lead_id, data.occurred_at)
-    lead = counted(lead, data.activity_id)
-    if lead is None:
-        return
-    lead = learn(lead, data.facts, data.attribution.model_dump(), event.time)
-    lead = did(lead, data.kind, data.occurred_at)
-    _decide(unit, lead, data.kind, data.occurred_at)
+    at, origin = data.occurred_at, data.attribution.model_dump()
+    before = unit.leads.get(data.lead_id) or Lead(data.lead_id, at)
+    lead = heard(before, data.activity_id, data.kind, at, data.facts, origin)
+    if lead is not None:
+        _decide(unit, lead, data.kind, at)
 
 
 def on_lead_rejected(event: Event[LeadRejected], unit: Qualify) -> None:

@@ -48,7 +48,6 @@ leads = Table(
     Column("cycle", Integer, nullable=False),
     Column("captured_at", UtcDateTime, nullable=False),
     Column("facts", Json, nullable=False),
-    Column("facts_at", UtcDateTime),
     Column("attribution", Json, nullable=False),
     Column("activities", Json, nullable=False),
     Column("signals", Json, nullable=False, server_default=text("'[]'")),

@@ -1,4 +1,4 @@
-"""The outbox is the log; a lead remembers its newest signals itself."""
+"""The outbox is the log; a lead remembers its newest signals itself, and no clock of its facts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
     """Change the tables."""
     outbox_becomes_the_log(op, "qualify")
     op.drop_table("definition_head")
+    op.drop_column("leads", "facts_at")
     op.add_column("leads", sa.Column("signals", Json, nullable=False, server_default="[]"))
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
