@@ -10,8 +10,12 @@ from services.qualify.domain.decision import Decision
 from services.qualify.domain.definition import Definition, compile_definition
 from services.qualify.domain.versions import Version
 from services.qualify.store.aggregates import DECISIONS, DEFINITIONS, LATEST, LEADS
+from shared.db.statements import Statement
 from shared.runtime.parts import NotYet
 from shared.runtime.unit import Unit
+
+
+_PUBLISHED = Statement("SELECT version FROM definitions WHERE status = 'published'")
 
 
 class NoDefinitionPublished(NotYet):
@@ -24,12 +28,13 @@ class Compiled:
     def __init__(self) -> None:
         self._by_version: dict[int, Definition] = {}
 
-    def of(self, version: int, document: Mapping[str, Any]) -> Definition:
-        """The definition, compiled the first time."""
-        found = self._by_version.get(version)
-        if found is None:
-            found = self._by_version[version] = compile_definition(version, document)
-        return found
+    def get(self, version: int | None) -> Definition | None:
+        """A definition that was compiled before."""
+        return self._by_version.get(version) if version is not None else None
+
+    def add(self, version: int, document: Mapping[str, Any]) -> Definition:
+        """Compile a definition."""
+        return self._by_version.setdefault(version, compile_definition(version, document))
 
 
 class Qualify(Unit):
@@ -49,11 +54,16 @@ class Qualify(Unit):
 
     def scoring(self) -> Definition:
         """The published definition, compiled. Raises NoDefinitionPublished."""
+        if self.definitions.touched:  # published by an earlier event of this batch
+            self._scoring = None
+        elif self._scoring is None:
+            number = _PUBLISHED.run(self.conn).scalar() if self.conn is not None else None
+            self._scoring = self._compiled.get(number)
         if self._scoring is None:
             version = self.published()
             if version is None:
                 raise NoDefinitionPublished("no definition is published: publish one")
-            self._scoring = self._compiled.of(version.version, version.document)
+            self._scoring = self._compiled.add(version.version, version.document)
         return self._scoring
 
     def published(self) -> Version | None:
