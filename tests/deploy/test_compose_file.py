@@ -9,9 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from deploy import stack
 from deploy.cli.main import app
 from deploy.settings import Settings
+from dev import stack
 from shared.contracts.topics import SERVICES
 
 ROOT = Path(__file__).parent.parent.parent

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import stack
+from dev import stack
 from dev.parts.process import PartFailed
 
 

@@ -5,12 +5,13 @@ import json
 import sqlite3
 import uuid
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from shared.contracts.topics import TOPICS
+from shared.contracts.topics import SERVICES, TOPICS
 from tests.e2e.conftest import Product, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -37,14 +38,16 @@ async def _kafka_messages(bootstrap: str) -> dict[str, list[bytes]]:
     return found
 
 
-def _local_messages(file: Path) -> dict[str, list[bytes]]:
+def _local_messages(data: Path) -> dict[str, list[bytes]]:
+    """Everything in the outboxes, which are the embedded log."""
     found: dict[str, list[bytes]] = defaultdict(list)
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as conn:
-        conn.execute("PRAGMA query_only=ON")
-        for name, key, value, headers in conn.execute(
-            "SELECT name, key, value, headers FROM messages JOIN topics ON id = topic_id"
-        ):
-            found[name].append(key.encode() + (value or b"") + bytes(headers))
+    for service in SERVICES:
+        with closing(sqlite3.connect(f"file:{data / service}.db?mode=ro", uri=True)) as conn:
+            conn.execute("PRAGMA query_only=ON")
+            for topic, *rest in conn.execute(
+                "SELECT topic, key, event_id, event_type, traceparent, value FROM outbox"
+            ):
+                found[topic].append("".join(text or "" for text in rest).encode())
     return found
 
 
@@ -52,7 +55,7 @@ def topics_of(product: Product) -> dict[str, list[bytes]]:
     broker = product.environment["LEADLOOP_BROKER_URL"]
     if broker.startswith("kafka://"):
         return asyncio.run(_kafka_messages(broker.removeprefix("kafka://")))
-    return _local_messages(Path(product.environment["LEADLOOP_DATA"]) / "bus.db")
+    return _local_messages(Path(product.environment["LEADLOOP_DATA"]))
 
 
 def logs_of(product: Product) -> str:

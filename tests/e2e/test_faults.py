@@ -33,14 +33,21 @@ def product(stack: Stack) -> Product:
     return Product(urls, stack.environment, [p.log for p in stack.processes.values()])
 
 
-def readiness(process: Process) -> tuple[int, dict[str, Any]]:
-    response = httpx.get(f"{process.url}/{process.service}/health/ready", timeout=10)
+def health(process: Process, what: str) -> tuple[int, dict[str, Any]]:
+    """``ready``: requests are answered; ``loop``: events move."""
+    response = httpx.get(f"{process.url}/{process.service}/health/{what}", timeout=10)
     return response.status_code, response.json()
 
 
-def _says(process: Process, part: str) -> bool:
-    """Whether it is not ready, and names this part."""
-    status, document = readiness(process)
+def _stands(process: Process, part: str) -> bool:
+    """Whether events do not move, and it names this part."""
+    status, document = health(process, "loop")
+    return status == 503 and any(part in trouble for trouble in document["not_moving"])
+
+
+def _unready(process: Process, part: str) -> bool:
+    """Whether requests are not answered, and it names this part."""
+    status, document = health(process, "ready")
     return status == 503 and any(part in trouble for trouble in document["not_ready"])
 
 
@@ -51,9 +58,12 @@ def test_without_a_broker_leads_are_taken_and_catch_up(stack: Stack, product: Pr
         lead_ids = [submit(product) for _ in range(5)]
         for process in (capture, routing):
             eventually(
-                lambda process=process: _says(process, "broker"),
-                f"{process.name} not ready because of its broker",
+                lambda process=process: _stands(process, "broker"),
+                f"{process.name} says that its broker is away",
             )
+            # A load balancer must not take the form down for that.
+            status, document = health(process, "ready")
+            assert (status, document["loop"]) == (200, "standing still")
             live = httpx.get(f"{process.url}/{process.service}/health/live")
             assert live.status_code == 200
     finally:
@@ -102,7 +112,7 @@ def test_without_a_database_nothing_is_promised_and_the_service_stays(
         assert response.status_code == 503
         assert response.headers["content-type"] == "application/problem+json"
         assert response.headers["retry-after"]
-        eventually(lambda: _says(capture, "database"), "not ready because of its database")
+        eventually(lambda: _unready(capture, "database"), "not ready because of its database")
         assert _live(capture)
     finally:
         stack.postgres.start()
@@ -135,8 +145,18 @@ def test_poison_becomes_a_dead_letter_and_comes_back_by_replay(
     assert "{not json" in shown
     replayed = product.call("POST", "/routing/v1/dead-letters/replay").json()
     assert replayed == {"replayed": 0, "failed": 1}
-    product.cli("dead-letters", "discard", "routing", str(letter["id"]))
+    product.cli("dead-letters", "discard", "routing", str(letter["id"]), "--yes")
     assert not _letters(product, "routing")
+
+
+def test_nothing_that_anybody_posts_stops_the_relay(stack: Stack, product: Product) -> None:
+    """One e-mail with ever more fields once made an event that the broker refused, for ever."""
+    for number in range(24):
+        fields = {f"f{number}_{n}": "x" * 600 for n in range(75)}
+        body = {"email": "gatherer@collect-works.example", "fields": fields}
+        assert product.call("POST", "/capture/v1/leads", json=body).status_code == 202
+    owner(product, submit(product))
+    assert not _letters(product, "capture")
 
 
 def _letters(product: Product, service: str) -> list[dict[str, Any]]:
@@ -148,10 +168,10 @@ def _publish(stack: Stack, topic: str, key: str, value: bytes, headers: dict[str
     import asyncio
 
     from shared.bus.api import Message
-    from shared.bus.open import open_bus
+    from shared.bus.kafka import KafkaBus
 
     async def send() -> None:
-        bus = open_bus(stack.kafka.url, "", None)
+        bus = KafkaBus(stack.kafka.bootstrap)
         await bus.start()
         await bus.publish([Message(topic, key, value, headers)])
         await bus.stop()
@@ -221,9 +241,8 @@ def test_an_unused_broker_address_is_no_reason_to_die(tmp_path: Path) -> None:
     process.start()
     try:
         eventually(lambda: _live(process), "capture up")
-        status, document = readiness(process)
-        assert status == 503
-        assert document["not_ready"]
+        eventually(lambda: _stands(process, "broker"), "it says that its broker is away")
+        assert health(process, "ready")[0] == 200
     finally:
         process.stop()
 
@@ -235,6 +254,6 @@ def test_the_files_of_the_product_are_its_owner_s_alone(tmp_path: Path) -> None:
     process.stop()
     data = Path(process.environment["LEADLOOP_DATA"])
     files = [data, *data.iterdir()]
-    assert {file.name for file in files} >= {"access.db", "capture.db", "bus.db"}
+    assert {file.name for file in files} >= {"access.db", "capture.db", "qualify.db"}
     for file in files:
         assert file.stat().st_mode & 0o077 == 0, file.name
