@@ -45,41 +45,45 @@ class LocalBus:
     def __init__(self, database: Callable[[str], Database]) -> None:
         self._database = database
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._started = False
         self._tails: dict[str, _Tail] = {}
+        self._told: dict[str, int] = {}
         self._members: list[LocalSubscription] = []
         self._read_to: dict[tuple[str, str], int] = {}
 
     async def start(self) -> None:
         """Find the end of each log. Raises what a database raises; may be called again."""
-        if self._loop is not None:
+        if self._started:
             return
         self._loop = asyncio.get_running_loop()
+        # From here on commits are heard of, also those of which the answers below know nothing.
+        self._tails = {topic: _Tail() for topic in TOPICS}
+        self._told = dict.fromkeys(SERVICES, 0)
         try:
             for service in SERVICES:
-                last = await self._database(service).read(outbox.last_place)
-                for topic in TOPICS.values():
-                    if topic.owner == service:
-                        self._tails[topic.name] = _Tail(last)
+                self._begin(service, await self._database(service).read(outbox.last_place))
         except BaseException:
             self._loop = None
             raise
+        self._started = True
 
     async def stop(self) -> None:
         """Let go. Subscriptions must be closed before."""
-        self._loop = None
-        self._tails.clear()
+        self._loop, self._started = None, False
+        self._told.clear()
 
     def committed(self, service: str, rows: Sequence[outbox.Row]) -> None:
-        """Hand over what a writer's transaction has just made durable. Any thread may call it, in
-        the order of the commits."""
-        if self._loop is not None and rows:
-            self._loop.call_soon_threadsafe(self._append, service, rows)
+        """Hand over what a writer's transaction has just made durable. Any thread may call it. Rows
+        that come without those before them are looked for in the table, and those with them."""
+        loop = self._loop
+        if loop is not None and rows:
+            loop.call_soon_threadsafe(self._append, service, rows)
 
     async def subscribe(
         self, group: str, topics: Sequence[str], positions: Positions
     ) -> Subscription:
         """Follow topics. Raises BusUnavailable before ``start``."""
-        if self._loop is None:
+        if not self._started:
             raise BusUnavailable("the local bus is not started")
         member = LocalSubscription(self, group, topics, positions)
         self._members.append(member)
@@ -125,31 +129,49 @@ class LocalBus:
             self._members.remove(member)
 
     def _append(self, service: str, rows: Sequence[outbox.Row]) -> None:
-        topics = {row.topic for row in rows}
-        for row in rows:
-            if row.topic in self._tails:
+        told, last = self._told.get(service), rows[-1].seq
+        if told is None or last <= told:
+            return  # stopped meanwhile; or it came late and is in the table's part
+        if rows[0].seq == told + 1:
+            self._told[service] = last
+            topics = {row.topic for row in rows}
+            for row in rows:
                 self._tails[row.topic].append(_received(service, row))
+        else:
+            topics = set(self._tails)
+            self._begin(service, last)
         for member in self._members:
             member.wake(topics)
+
+    def _begin(self, service: str, last: int) -> None:
+        """Know a writer's events from this place on; those up to it are read from the table."""
+        self._told[service] = max(self._told[service], last)
+        for topic in TOPICS.values():
+            if topic.owner == service:
+                self._tails[topic.name].forget(last)
 
 
 class _Tail:
     """The newest messages of a topic, all those behind the place ``gone``."""
 
-    def __init__(self, gone: int) -> None:
-        self.gone = gone
-        self.end = gone
+    def __init__(self) -> None:
+        self.gone = self.end = 0
         self._messages: deque[Received] = deque()
         self._offsets: deque[int] = deque()
 
     def append(self, message: Received) -> None:
-        if message.offset <= self.end:
-            return  # it was committed while we looked for the end
         self.end = message.offset
         self._messages.append(message)
         self._offsets.append(message.offset)
         while len(self._messages) > KEPT:
             self.gone = self._messages.popleft().offset
+            self._offsets.popleft()
+
+    def forget(self, upto: int) -> None:
+        """What there is up to this place is in the table only."""
+        self.gone, self.end = max(self.gone, upto), max(self.end, upto)
+        while self._offsets and self._offsets[0] <= upto:
+            self._messages.popleft()
             self._offsets.popleft()
 
     def since(self, start: int, limit: int) -> Sequence[Received] | None:
@@ -267,6 +289,4 @@ class LocalSubscription:
 
 def _received(service: str, row: outbox.Row) -> Received:
     place = place_of(row.topic)
-    return Received(
-        row.topic, place.partition, row.seq, row.key, row.bytes(), row.headers(service)
-    )
+    return Received(row.topic, place.partition, row.seq, row.key, row.bytes(), row.headers(service))

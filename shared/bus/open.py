@@ -11,8 +11,8 @@ def open_bus(url: str, prefix: str, database: Callable[[str], Database]) -> Bus:
     """The bus of a URL, not started.
 
     ``local:`` is the embedded log in the outboxes of the services, whose databases ``database``
-    gives by name; ``kafka://host:port[,host:port]`` is a Kafka cluster, where ``prefix`` goes before
-    each logical topic name. Raises ValueError.
+    gives by name; ``kafka://host:port[,host:port]`` is a Kafka cluster, where ``prefix`` goes in
+    front of each logical topic name. Raises ValueError.
     """
     scheme, colon, rest = url.partition(":")
     if scheme == "local" and colon:

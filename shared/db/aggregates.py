@@ -87,9 +87,7 @@ class Aggregate(Generic[T]):
             names = [column.name for column in table.c if column.name != "id" or "id" in self.key]
         self.columns = tuple(names)
         self.key_of: Callable[[T], Any] = (
-            attrgetter(*self.key)
-            if row is None
-            else lambda one: itemgetter(*self.key)(row(one))  # noqa: PLW0108
+            attrgetter(*self.key) if row is None else lambda one: itemgetter(*self.key)(row(one))
         )
         self._decode = dict(decode or {})
         self._codecs: dict[str, _Codec[T]] = {}
@@ -98,7 +96,7 @@ class Aggregate(Generic[T]):
     def values_of(self, one: T) -> tuple[Any, ...]:
         """The columns of an instance, in their order, as Python has them."""
         if self._row is None:
-            return cast(tuple[Any, ...], _tuple_of(self.columns)(one))
+            return _tuple_of(self.columns)(one)
         given = self._row(one)
         return tuple(given[name] for name in self.columns)
 
@@ -122,7 +120,9 @@ class Aggregate(Generic[T]):
         found = []
         for values in rows:
             named = {
-                name: self._decode[name](value) if name in self._decode and value is not None else value
+                name: self._decode[name](value)
+                if name in self._decode and value is not None
+                else value
                 for name, value in zip(self.columns, values, strict=True)
             }
             found.append(self._item(named) if self._item is not None else self.of(**named))
@@ -217,7 +217,9 @@ class Rows(Generic[T]):
                     ),
                 ),
             )
-            bound = {"limit": limit} if limit else {}
+            # What this transaction has changed may match no more: the next ones take its place.
+            changed = len(self._changed) + len(self._removed)
+            bound = {"limit": limit + changed} if limit else {}
             self._take(statement.run(self._conn, **params, **bound))
         found = [one for one in self._items.values() if selection.matches(one, params)]
         if selection.sort is not None:
@@ -249,7 +251,7 @@ class Rows(Generic[T]):
             self._changed[key] = None
 
     def remove(self, one: T) -> None:
-        """Delete a row."""
+        """Delete a loaded row."""
         key = self.aggregate.key_of(one)
         if self._items.pop(key, None) is not None:
             self._changed.pop(key, None)
@@ -264,8 +266,10 @@ class Rows(Generic[T]):
         codec = self.aggregate.codec(self._conn.dialect.name)
         if self._removed:
             codec.delete(self._conn, self._removed.values())
-        # Updates come first: what a row gives up (a lead's owner), a new one may take. Everything is
-        # in the order it was put in: serial numbers follow it.
+            for key in self._removed:
+                del self._stored[key]
+        # Updates come first: what a row gives up (a lead's owner), a new one may take. Everything
+        # is in the order it was put in: serial numbers follow it.
         known = () if self.aggregate.on_conflict == "replace" else self._stored
         if updates := [
             (self._stored[key], self._items[key]) for key in self._changed if key in known
@@ -321,13 +325,13 @@ class _Codec(Generic[T]):
         changing = [name for name in columns if name not in still]
         fences = [(f"was_{name}", table.c[name].type) for name in aggregate.fence]
         same = [f't."{name}" = r."{name}"' for name in aggregate.key]
-        same += [f't."{name}" = r."was_{name}"' for name in aggregate.fence]
+        same += [f't."{name}" IS NOT DISTINCT FROM r."was_{name}"' for name in aggregate.fence]
         if self._sqlite:
             marks = ", ".join(f":{name}" for name in columns)
             insert = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {taken}'  # noqa: S608
             changes = ", ".join(f'"{name}" = :{name}' for name in changing)
             where = [f'"{name}" = :{name}' for name in aggregate.key]
-            where += [f'"{name}" = :was_{name}' for name in aggregate.fence]
+            where += [f'"{name}" IS :was_{name}' for name in aggregate.fence]
             only = " AND ".join(where)
             update = f'UPDATE "{table.name}" SET {changes} WHERE {only}'  # noqa: S608
             delete = f'DELETE FROM "{table.name}" WHERE ' + " AND ".join(  # noqa: S608
@@ -438,7 +442,8 @@ def _on_conflict(aggregate: Aggregate[Any]) -> str:
         return "ON CONFLICT DO NOTHING"
     keys = ", ".join(f'"{name}"' for name in aggregate.key)
     changes = ", ".join(
-        f'"{name}" = excluded."{name}"' for name in aggregate.columns
+        f'"{name}" = excluded."{name}"'
+        for name in aggregate.columns
         if name not in aggregate.key and name not in aggregate.fixed
     )
     return f"ON CONFLICT ({keys}) DO UPDATE SET {changes}"

@@ -7,7 +7,7 @@ threads once, however many statements it has. ``async`` code hands such work in 
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
@@ -97,11 +97,12 @@ class Database:
             with self.connect() as conn:
                 return work(conn)
 
-        return await _hand_in(self._reading, reading)
+        return await asyncio.wrap_future(_hand_in(self._reading, reading))
 
     async def on_writer(self, work: Callable[[], R]) -> R:
         """Run ``work``, which begins its transactions itself, on a thread for writing."""
-        return await _hand_in(self._writing, work)
+        # Shielded: what still waits for its thread would else go with a caller that goes.
+        return await asyncio.shield(asyncio.wrap_future(_hand_in(self._writing, work)))
 
     async def checkpoint(self) -> None:
         """Move SQLite's write-ahead log into the file and empty it: what was deleted is gone then.
@@ -128,9 +129,9 @@ class Database:
         self._writer.dispose()
 
 
-async def _hand_in(threads: ThreadPoolExecutor, work: Callable[[], R]) -> R:
+def _hand_in(threads: ThreadPoolExecutor, work: Callable[[], R]) -> "Future[R]":
     context = copy_context()  # the trace goes with it
-    return await asyncio.get_running_loop().run_in_executor(threads, context.run, work)
+    return threads.submit(context.run, work)
 
 
 def database_now(conn: Connection) -> datetime:

@@ -19,7 +19,7 @@ PARKED = "parked"
 
 _BLOCKED = Statement(
     lambda dialect: (
-        "SELECT key FROM dead_letters WHERE consumer = :consumer AND "
+        "SELECT key FROM dead_letters WHERE consumer = :consumer AND "  # noqa: S608
         + one_of("key", "keys", dialect)
         + (" ORDER BY id FOR SHARE" if dialect == "postgresql" else "")
     )
@@ -102,9 +102,7 @@ def add(
     _keep(conn, [_row(consumer, m, DEAD, str(why), now) for m, why in bad])
 
 
-def park(
-    conn: Connection, consumer: str, letters: Sequence[Letter], now: datetime
-) -> None:
+def park(conn: Connection, consumer: str, letters: Sequence[Letter], now: datetime) -> None:
     """Keep letters whose key is blocked."""
     reason = "waits behind an earlier dead letter of the same key"
     _keep(conn, [_row(consumer, m, PARKED, reason, now) for m in letters])
@@ -183,7 +181,8 @@ def notice(
 
 
 def _keep(conn: Connection, rows: list[dict[str, Any]]) -> None:
-    conn.execute(insert(conn, dead_letters).on_conflict_do_nothing(), rows)
+    if rows:
+        conn.execute(insert(conn, dead_letters).on_conflict_do_nothing(), rows)
 
 
 def _row(consumer: str, letter: Letter, state: str, reason: str, now: datetime) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a database error means for whoever asked."""
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
@@ -21,5 +21,7 @@ def is_transient(error: BaseException) -> bool:
 
 def is_unstorable(error: BaseException) -> bool:
     """Whether the database refused a value: a NUL in a text, a number out of its column's range."""
+    if isinstance(error, DataError):
+        return True  # also those that the driver raises itself, which have no SQLSTATE
     state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
     return str(state or "").startswith("22")  # SQL's class "data exception"

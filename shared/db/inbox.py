@@ -71,7 +71,7 @@ def positions(conn: Connection, consumer: str, places: Sequence[Place]) -> dict[
     _BEGIN.run(conn, consumer=consumer, places=sorted(list(place) for place in places))
     wanted = set(places)
     rows = _POSITIONS.run(conn, consumer=consumer)
-    found: dict[Place, int] = {(topic, number): at for topic, number, at in rows}
+    found: dict[Place, int] = {(row.topic, row.partition): row.position for row in rows}
     return {place: position for place, position in found.items() if place in wanted}
 
 

@@ -64,8 +64,9 @@ def outbox_becomes_the_log(op: Operations | Any, service: str) -> None:
     if conn.dialect.name == "sqlite":
         _take_over_the_log(conn, service)
         conn.execute(text("DELETE FROM consumer_offsets"))
-    values = "value" if conn.dialect.name == "sqlite" else "convert_from(value, 'UTF8')"
-    headers = "headers" if conn.dialect.name == "sqlite" else "headers::json"
+    sqlite = conn.dialect.name == "sqlite"
+    values = "CAST(value AS TEXT)" if sqlite else "convert_from(value, 'UTF8')"
+    headers = "headers" if sqlite else "headers::json"
     compacted = ", ".join(f"'{topic.name}'" for topic in TOPICS.values() if topic.compacted)
     conn.execute(
         text(
@@ -76,6 +77,25 @@ def outbox_becomes_the_log(op: Operations | Any, service: str) -> None:
         )
     )
     conn.execute(text("DROP TABLE outbox_before"))
+    _know_letters_by_event(conn)
+
+
+def _know_letters_by_event(conn: Connection) -> None:
+    """Two events that had the same place in two logs are two letters."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(
+            text(
+                "ALTER TABLE dead_letters "
+                "DROP CONSTRAINT dead_letters_consumer_topic_partition_offset_key, "
+                'ADD UNIQUE (consumer, topic, partition, "offset", event_id)'
+            )
+        )
+        return
+    conn.execute(text("ALTER TABLE dead_letters RENAME TO letters_before"))
+    conn.execute(text("DROP INDEX dead_letters_by_key"))
+    runtime_metadata.tables["dead_letters"].create(conn)
+    conn.execute(text("INSERT INTO dead_letters SELECT * FROM letters_before"))
+    conn.execute(text("DROP TABLE letters_before"))
 
 
 def _take_over_the_log(conn: Connection, service: str) -> None:

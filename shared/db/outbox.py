@@ -7,15 +7,16 @@ become visible first and a lower one would be walked past. Per key the order hol
 transactions on one lead wait for each other's locks and write their events last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from shared.contracts.envelope import Event, headers_of
 from shared.contracts.topics import TOPICS
 from shared.db.database import database_now, insert
+from shared.db.dead_letters import DeadLetter
 from shared.db.statements import Statement, recordset
 from shared.db.tables import outbox, relay_lease
 from shared.db.types import stored_time
@@ -107,12 +108,12 @@ def add(conn: Connection, service: str, events: Sequence[Event[Any]], now: datet
 
 def take(conn: Connection, limit: int) -> list[Row]:
     """The oldest rows, in order. They stay until ``remove``."""
-    return [Row(*row) for row in _TAKE.run(conn, limit=limit)]
+    return [Row._make(row) for row in _TAKE.run(conn, limit=limit)]
 
 
 def read(conn: Connection, topic: str, start: int, limit: int) -> list[Row]:
     """Rows of a topic from a place on, in order."""
-    return [Row(*row) for row in _READ.run(conn, topic=topic, start=start, limit=limit)]
+    return [Row._make(row) for row in _READ.run(conn, topic=topic, start=start, limit=limit)]
 
 
 def last_place(conn: Connection) -> int:
@@ -130,22 +131,32 @@ def backlog(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(outbox)).scalar_one()
 
 
-def put_back(conn: Connection, key: str, topic: str, letter: Mapping[str, Any]) -> None:
-    """Queue an event again that the broker would not take before."""
-    headers, value = letter["headers"], letter["value"]
-    conn.execute(
-        outbox.insert().values(
-            topic=topic,
-            key=key,
-            event_id=headers["ce_id"],
-            event_type=headers["ce_type"],
-            event_time=headers["ce_time"],
-            traceparent=headers["traceparent"],
-            value=value.decode() if value is not None else None,
-            compacted=TOPICS[topic].compacted,
-            created_at=database_now(conn),
-        )
-    )
+def put_back(conn: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Queue events again, in order, that the broker would not take before. What waits in the outbox
+    of their keys goes behind them."""
+    if not letters:
+        return
+    places = {(letter.topic, letter.headers["ce_subject"]) for letter in letters}
+    ours = or_(*(and_(outbox.c.topic == t, outbox.c.key == k) for t, k in places))
+    waiting = conn.execute(select(outbox).where(ours).order_by(outbox.c.seq)).mappings().all()
+    conn.execute(delete(outbox).where(ours))
+    now = database_now(conn)
+    rows = [
+        {
+            "topic": letter.topic,
+            "key": letter.headers["ce_subject"],
+            "event_id": letter.headers["ce_id"],
+            "event_type": letter.headers["ce_type"],
+            "event_time": letter.headers["ce_time"],
+            "traceparent": letter.headers["traceparent"],
+            "value": letter.value.decode() if letter.value is not None else None,
+            "compacted": TOPICS[letter.topic].compacted,
+            "created_at": now,
+        }
+        for letter in letters
+    ] + [{name: value for name, value in row.items() if name != "seq"} for row in waiting]
+    for row in rows:
+        conn.execute(outbox.insert(), row)
 
 
 def lease(conn: Connection, owner: str, seconds: float) -> bool:

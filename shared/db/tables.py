@@ -95,8 +95,9 @@ dead_letters = Table(
     Column("value", LargeBinary),
     Column("reason", Text, nullable=False),
     Column("failed_at", UtcDateTime, nullable=False),
-    UniqueConstraint("consumer", "topic", "partition", "offset"),
+    UniqueConstraint("consumer", "topic", "partition", "offset", "event_id"),
     Index("dead_letters_by_key", "consumer", "key"),
 )
 """What a consumer could not process or the broker would not take (``dead``), and the later events
-of the same key that wait behind it (``parked``). A row leaves when its replay succeeds."""
+of the same key that wait behind it (``parked``). A row leaves when its replay succeeds. A place is
+given out again when a log begins anew, so it takes the event's id to know one."""

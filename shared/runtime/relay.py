@@ -16,6 +16,7 @@ from shared.db.database import Database, database_now
 from shared.runtime import failpoints
 from shared.runtime.consumer import DEAD
 from shared.runtime.parts import Loop
+from shared.runtime.unit import lock
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ class Relay(Loop):
     than being handed rows in memory keeps the order per key even when several processes write:
     ``docs/adr/0003`` has the reasoning.
 
-    A row that the broker refuses for good becomes a dead letter of the consumer ``<service>.relay``,
-    and later rows of its topic and key are parked behind it: it never stops the others.
+    A row that the broker refuses for good becomes a dead letter of ``<service>.relay``, and later
+    rows of its topic and key are parked behind it: it never stops the others.
     """
 
     LEASE_SECONDS = 6.0
@@ -112,8 +113,8 @@ class Relay(Loop):
         BATCH.labels(self._service).set(len(free))
 
     async def _find_refused(self, rows: Sequence[outbox.Row], refused: ValueError) -> None:
-        """Halve until the row that the broker refuses stands alone, and set it aside. Whatever comes
-        after that row is left for the next step, which finds what waits behind it."""
+        """Halve until the row that the broker refuses stands alone, and set it aside. Whatever
+        comes after that row is left for the next step, which finds what waits behind it."""
         if len(rows) > 1:
             await self._publish_and_remove(rows[: len(rows) // 2])
             return
@@ -141,7 +142,6 @@ class Relay(Loop):
         letter = self._letter(row)
         dead_letters.add(conn, self.group, [(letter, UnreadableEvent(why))], database_now(conn))
         outbox.remove(conn, [row.seq])
-        failpoints.reached("set-aside", self._service)
 
     def _letter(self, row: outbox.Row) -> dead_letters.Unpublished:
         return dead_letters.Unpublished(
@@ -149,15 +149,16 @@ class Relay(Loop):
         )
 
     async def replay(self, letter: dead_letters.DeadLetter) -> None:
-        """Queue a letter again, behind everything there is, and forget it."""
+        """Queue a letter again, with all others of its key: those left would make it wait anew,
+        behind them. Does nothing about one that was queued with an earlier one."""
 
         def again(conn: Connection) -> None:
-            dead_letters.remove(conn, letter.id)
-            key = letter.headers["ce_subject"]
-            outbox.put_back(
-                conn, key, letter.topic, {"headers": letter.headers, "value": letter.value}
-            )
-            failpoints.reached("replayed", self._service)
+            # Who writes events of this key just now does so before this or behind it.
+            lock(conn, self._service, [letter.headers["ce_subject"]])
+            letters = dead_letters.of_key(conn, self.group, letter.key)
+            for one in letters:
+                dead_letters.remove(conn, one.id)
+            outbox.put_back(conn, letters)
 
         await self._db.write(again)
         self.woken.set()

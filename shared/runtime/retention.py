@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -57,7 +58,7 @@ class LogKeeper:
             if topic.retention_ms is not None:
                 gone += await self._db.write(self._expire(topic))
             if topic.compacted:
-                gone += await self._db.write(lambda conn, topic=topic: self._compact(conn, topic))
+                gone += await self._db.write(partial(self._compact, topic))
         if not gone:
             await self._db.checkpoint()  # what was deleted is in no file any more
         return gone
@@ -73,7 +74,7 @@ class LogKeeper:
 
         return expire
 
-    def _compact(self, conn: Connection, topic: Topic) -> int:
+    def _compact(self, topic: Topic, conn: Connection) -> int:
         """Only what has come since the last time can supersede anything. Returns how many rows were
         looked at."""
         place = (topic.name, 0)
@@ -98,9 +99,7 @@ class InboxKeeper:
     async def run(self) -> int:
         """Forget some; returns 0 when all that is old is gone."""
         oldest = first_id_of(self._clock.now() - timedelta(days=INBOX_DAYS))
-        return await self._db.write(
-            lambda conn: inbox.prune(conn, self._consumer, oldest, CHUNK)
-        )
+        return await self._db.write(lambda conn: inbox.prune(conn, self._consumer, oldest, CHUNK))
 
 
 def first_id_of(moment: datetime) -> str:

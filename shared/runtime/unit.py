@@ -1,7 +1,7 @@
 """A unit of work: what a handler sees of one transaction. It loads, decides, changes, emits.
 
-The whole transaction is one synchronous call on a worker thread: ``Transactions.run`` loads the rows
-of the keys, calls the handler with the unit, and writes the differences and the events.
+The whole transaction is one synchronous call on a worker thread: ``Transactions.run`` loads the
+rows of the keys, calls the handler with the unit, and writes the differences and the events.
 """
 
 import asyncio
@@ -66,14 +66,9 @@ class Unit:
             rows.load(keys)
 
     def lock(self, names: Sequence[str]) -> None:
-        """Make others who want these names wait until this transaction ends.
-
-        What does not exist yet has no row to lock, so names are locked, in ascending order, so that
-        two never wait for each other. SQLite has one writer and needs none.
-        """
-        if names and self.conn is not None and self.conn.dialect.name == "postgresql":
-            locks = sorted({crc32(name.encode()) % _LOCKS for name in names})
-            _LOCK.run(self.conn, space=crc32(self.service.encode()) >> 1, locks=locks)
+        """Make others who want these names wait until this transaction ends."""
+        if self.conn is not None:
+            lock(self.conn, self.service, names)
 
     def emit(self, data: EventData, *, at: datetime | None = None) -> Event[Any]:
         """Queue an event; it is published if and only if this transaction commits."""
@@ -95,6 +90,17 @@ class Unit:
         """Make the calls that waited for the commit."""
         for call in self._after_commit:
             call()
+
+
+def lock(conn: Connection, service: str, names: Sequence[str]) -> None:
+    """Make a service's other transactions that want these names wait until this one ends.
+
+    What does not exist yet has no row to lock, so names are locked, in ascending order, so that two
+    never wait for each other. SQLite has one writer and needs none.
+    """
+    if names and conn.dialect.name == "postgresql":
+        locks = sorted({crc32(name.encode()) % _LOCKS for name in names})
+        _LOCK.run(conn, space=crc32(service.encode()) >> 1, locks=locks)
 
 
 U = TypeVar("U", bound=Unit)

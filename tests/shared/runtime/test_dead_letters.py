@@ -1,5 +1,7 @@
 """Events that can't be processed: set aside, their key parked, brought back in order."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest_asyncio
 from shared.access import Access, Role
 from shared.bus.api import Message
 from shared.contracts.events import DeadLettered, LeadCaptured
+from shared.contracts.ids import new_id
 from shared.db.tables import dead_letters, outbox
-from shared.runtime.clock import FixedClock, new_id
+from shared.runtime.clock import FixedClock
 from shared.runtime.consumer import Consumer
 from shared.runtime.http import create_app
 from shared.runtime.service import Infra
@@ -200,8 +203,7 @@ async def test_with_too_many_dead_letters_the_consumer_stops(toy: Toy) -> None:
         await consumer.process(batch)
     counts = await toy.counts()
     assert (counts["dead_letters"], counts["read"]) == (3, 3)
-    async with toy.db.write() as conn:
-        await conn.execute(dead_letters.delete())
+    await toy.db.write(lambda conn: conn.execute(dead_letters.delete()))
     await consumer._load(places(batch))
     await consumer.process([m for m in batch if m.offset >= consumer._positions[m.place]])
     assert await toy.numbers("late") == [1]
@@ -339,8 +341,6 @@ async def test_a_parked_event_is_never_left_behind_by_a_replay(
     toy: Toy, operator: Operator
 ) -> None:
     """While a batch decides that a key is blocked, the replay of that key ends."""
-    import asyncio
-
     log, first = Log(), captured("lead", 1)
     toy.poison = {first.id}
     consumer = toy.consumer()
@@ -349,17 +349,19 @@ async def test_a_parked_event_is_never_left_behind_by_a_replay(
     await consumer._load(places(batch))
     await consumer.process(batch)
     toy.poison.clear()
-    paused, go_on = asyncio.Event(), asyncio.Event()
+    paused, go_on = threading.Event(), threading.Event()
 
-    async def hold(_event: Any, _uow: Any) -> None:
+    def hold(_event: Any, _unit: Any) -> None:
         paused.set()
-        await go_on.wait()
+        go_on.wait(20)
 
     toy.during = hold
     later = log.deliver(captured("lead", 2), captured("other", 3))
     await consumer._load(places(later))
     processing = asyncio.create_task(consumer.process(later))
-    await asyncio.wait_for(paused.wait(), 10)  # lead's event 2 was parked, other's is under way
+    assert await asyncio.to_thread(
+        paused.wait, 10
+    )  # lead's event 2 was parked, other's is under way
     toy.during = None
     replaying = asyncio.create_task(operator.replay())
     if toy.db.dialect == "postgresql":

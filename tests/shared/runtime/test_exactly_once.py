@@ -1,20 +1,38 @@
 """Effect, inbox, position and outgoing events: all of them or none, and once."""
 
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from shared.db import dead_letters, inbox, outbox
+from shared.db.errors import Conflict
 from shared.db.tables import consumer_offsets
 from shared.db.tables import outbox as outbox_table
+from shared.runtime.clock import SystemClock
 from shared.runtime.consumer import Consumer
 from shared.runtime.relay import Relay
+from shared.runtime.unit import ATTEMPTS, Transactions
 from tests.shared.runtime.checks import (
     CRASH_POINTS,
     check_that_a_crash_leaves_all_or_nothing,
     check_that_a_late_commit_is_published,
 )
-from tests.shared.toy.service import Log, Toy, activity, captured, message, places
+from tests.shared.toy.service import (
+    NOW,
+    Effect,
+    Log,
+    Toy,
+    ToyUnit,
+    activity,
+    captured,
+    message,
+    places,
+)
+from tests.shared.toy.waiting import until
 
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -24,19 +42,33 @@ async def test_a_crash_leaves_all_or_nothing(toy: Toy, point: str) -> None:
     await check_that_a_crash_leaves_all_or_nothing(toy, point)
 
 
-@pytest.mark.parametrize("point", ["handler", "fresh", "prefetch"])
+@pytest.mark.parametrize("point", ["handler", "fresh", "load"])
 async def test_the_check_notices_a_position_committed_before_the_effect(
     toy: Toy, point: str
 ) -> None:
     class Hasty(Consumer[Any]):
-        async def apply(self, reads: Any) -> None:
-            async with self._transactions.begin() as uow:
-                await inbox.advance(uow.conn, self.group, self._moves(reads))
-            async with self._transactions.begin() as uow:
-                await self._handle(uow, reads)
+        def apply(self, reads: Any) -> None:
+            with self._transactions.begin() as unit:
+                inbox.advance(unit.conn, self.group, self._moves(reads))
+            with self._transactions.begin() as unit:
+                self._handle(unit, reads)
 
     with pytest.raises(AssertionError):
         await check_that_a_crash_leaves_all_or_nothing(toy, point, Hasty)
+
+
+async def test_the_check_notices_an_effect_committed_before_the_position(toy: Toy) -> None:
+    class Late(Consumer[Any]):
+        def apply(self, reads: Any) -> None:
+            with self._transactions.begin() as unit:
+                self._handle(unit, reads)
+            moves = self._moves(reads)
+            with self._transactions.begin() as unit:
+                inbox.advance(unit.conn, self.group, moves)
+            self._moved(moves)
+
+    with pytest.raises(AssertionError):
+        await check_that_a_crash_leaves_all_or_nothing(toy, "advance", Late)
 
 
 @ON_POSTGRESQL
@@ -49,8 +81,8 @@ async def test_the_check_notices_a_relay_that_walks_by_sequence(toy: Toy) -> Non
     class Walker(Relay):
         cursor = 0
 
-        async def take(self) -> list[outbox.Pending]:
-            rows = [row for row in await super().take() if row.seq > self.cursor]
+        def take(self, conn: Any) -> list[outbox.Row]:
+            rows = [row for row in super().take(conn) if row.seq > self.cursor]
             self.cursor = max([self.cursor, *(row.seq for row in rows)])
             return rows
 
@@ -64,7 +96,7 @@ async def test_a_batch_is_one_transaction(toy: Toy) -> None:
     await consumer._load(places(batch))
     await consumer.process(batch)
     assert len(toy.units) == 1
-    assert sorted(toy.units[0].prefetched) == [f"lead-{n}" for n in range(5)]
+    assert sorted(toy.units[0].loaded) == [f"lead-{n}" for n in range(5)]
     assert await toy.counts() == {
         "effects": 50,
         "inbox": 50,
@@ -147,25 +179,130 @@ async def test_what_concerns_nobody_is_passed_over(toy: Toy) -> None:
 
 async def test_nothing_is_called_after_a_rollback(toy: Toy) -> None:
     called: list[str] = []
-    with pytest.raises(LookupError):  # noqa: PT012
-        async with toy.transactions.begin() as uow:
-            uow.after_commit(lambda: called.append("rolled back"))
-            raise LookupError
-    async with toy.transactions.begin() as uow:
-        uow.after_commit(lambda: called.append("committed"))
+
+    def rolled_back(unit: ToyUnit) -> None:
+        unit.after_commit(lambda: called.append("rolled back"))
+        raise LookupError
+
+    def committed(unit: ToyUnit) -> None:
+        unit.after_commit(lambda: called.append("committed"))
         assert called == []
+
+    with pytest.raises(LookupError):
+        await toy.transactions.run(rolled_back)
+    await toy.transactions.run(committed)
+    await until(lambda: called)
     assert called == ["committed"]
 
 
-async def test_the_relay_is_woken_for_events_and_for_nothing_else(toy: Toy) -> None:
-    async with toy.transactions.begin():
-        pass
-    assert not await toy.transactions.woken.wait(0)
-    batch = Log().deliver(captured("lead"))
+async def test_what_comes_after_a_commit_is_called_on_the_event_loop(toy: Toy) -> None:
+    threads: list[threading.Thread] = []
+
+    def work(unit: ToyUnit) -> None:
+        threads.append(threading.current_thread())
+        unit.after_commit(lambda: threads.append(threading.current_thread()))
+
+    await toy.transactions.run(work)
+    await until(lambda: len(threads) == 2)
+    assert threads[0] is not threading.current_thread()
+    assert threads[1] is threading.current_thread()
+
+
+async def test_a_commit_tells_its_events_and_one_without_any_nothing(toy: Toy) -> None:
+    told: list[Any] = []
+    toy.transactions.told = told.append
+    await toy.transactions.run(lambda unit: None)
+    assert told == []
+    batch = Log().deliver(captured("lead", 1), captured("lead", 2))
     consumer = toy.consumer()
     await consumer._load(places(batch))
     await consumer.process(batch)
-    assert await toy.transactions.woken.wait(0)
+    (rows,) = told
+    stored = [row.event_id for row in await toy.rows(outbox_table)]
+    # PostgreSQL gives the places out: nobody is told which.
+    assert [row.event_id for row in rows] == (stored if toy.db.dialect == "sqlite" else [])
+
+
+async def test_who_was_not_the_first_does_it_again(toy: Toy) -> None:
+    """A Conflict, or an insert of a key that is taken by now: from the start, with a new unit."""
+    seen: list[int] = []
+
+    def work(unit: ToyUnit) -> str:
+        seen.append(len(seen))
+        unit.effects.put(Effect(f"e-{len(seen)}", "lead", "event", len(seen)))
+        if len(seen) == 1:
+            raise Conflict("effects")
+        if len(seen) == 2:
+            raise IntegrityError("INSERT", None, Exception("planted"))
+        return "done"
+
+    assert await toy.transactions.run(work) == "done"
+    assert await toy.numbers("lead") == [3]
+    seen.clear()
+
+    def never(unit: ToyUnit) -> None:
+        seen.append(1)
+        raise Conflict("effects")
+
+    with pytest.raises(Conflict):
+        await toy.transactions.run(never)
+    assert len(seen) == ATTEMPTS
+
+
+async def test_a_caller_that_goes_away_takes_no_transaction_back(toy: Toy) -> None:
+    """Also not one that still waits for its thread."""
+    held, go_on = threading.Event(), threading.Event()
+
+    def wait(unit: ToyUnit) -> None:
+        held.set()
+        go_on.wait(10)
+
+    def put(unit: ToyUnit) -> None:
+        unit.effects.put(Effect("e", "lead", "event", 7))
+
+    busy = [asyncio.create_task(toy.transactions.run(wait)) for _ in range(4)]
+    await asyncio.to_thread(held.wait, 10)
+    gone = asyncio.create_task(toy.transactions.run(put))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    go_on.set()
+    await asyncio.gather(*busy)
+
+    async def there() -> bool:
+        return await toy.numbers("lead") == [7]
+
+    await until(there)
+
+
+@ON_POSTGRESQL
+async def test_processes_on_one_database_share_its_clock(toy: Toy) -> None:
+    """One whose own clock is wrong says the same as the others."""
+    times = Transactions(toy.db, SystemClock(), toy._make)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SystemClock, "now", lambda self: NOW)
+        shown = await times.run(lambda unit: unit.now)
+    assert abs(shown - datetime.now(UTC)) < timedelta(minutes=1)
+    assert await toy.transactions.run(lambda unit: unit.now) == NOW, "but a fixed clock is fixed"
+
+
+@ON_POSTGRESQL
+async def test_transactions_on_one_lead_wait_for_each_other(toy: Toy) -> None:
+    """Also on one that does not exist yet, and in whatever order they name several."""
+    inside: list[str] = []
+    most = 0
+
+    def work(unit: ToyUnit) -> None:
+        nonlocal most
+        inside.append("x")
+        most = max(most, len(inside))
+        unit.conn.exec_driver_sql("SELECT pg_sleep(0.02)")  # type: ignore[union-attr]
+        inside.pop()
+
+    orders = [["a", "b"], ["b", "a"], ["a"], ["b", "a", "c"]]
+    await asyncio.gather(*(toy.transactions.run(work, keys) for keys in orders))
+    assert most == 1
 
 
 async def test_positions_are_kept_per_partition(toy: Toy) -> None:
@@ -177,5 +314,4 @@ async def test_positions_are_kept_per_partition(toy: Toy) -> None:
     assert stored == {
         tuple(p): 1 + max(m.offset for m in batch if m.place == p) for p in places(batch)
     }
-    async with toy.db.read() as conn:
-        assert await dead_letters.count(conn, consumer.group) == 0
+    assert await toy.db.read(lambda conn: dead_letters.count(conn, consumer.group)) == 0

@@ -3,22 +3,22 @@
 It goes by the name of qualify, so that the registry's topics serve it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, func, select
 
 from shared.bus.api import Bus, Message, Received, TopicPartition
 from shared.bus.keys import partition_of
 from shared.contracts.envelope import Event
 from shared.contracts.events import ActivityRecorded, LeadCaptured, LeadUnrouted
+from shared.contracts.ids import new_id
 from shared.contracts.topics import TOPICS
-from shared.db.engine import Database, Json, UtcDateTime, insert
+from shared.db.aggregates import Aggregate
+from shared.db.database import Database
 from shared.db.migrations import migrate
 from shared.db.tables import (
     consumer_offsets,
@@ -27,15 +27,15 @@ from shared.db.tables import (
     outbox,
     runtime_tables,
 )
-from shared.runtime.clock import FixedClock, new_id
+from shared.db.types import Json, UtcDateTime
+from shared.runtime.clock import FixedClock
 from shared.runtime.consumer import Consumer
-from shared.runtime.unit_of_work import Transactions, UnitOfWork
+from shared.runtime.unit import Transactions, Unit
+from tests.shared.toy.embedded import MIGRATIONS, TRACE
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 NAME = "qualify"
 TOPIC = "lead.captured"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 metadata = MetaData()
 runtime_tables(metadata)
@@ -43,6 +43,7 @@ effects = Table(
     "effects",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("effect_id", String(64), nullable=False),
     Column("lead_id", String(64), nullable=False),
     Column("event_id", String(64), nullable=False),  # not unique: a second effect must show
     Column("number", Integer, nullable=False),
@@ -51,20 +52,34 @@ effects = Table(
 )
 
 
-class ToyUnit(UnitOfWork):
-    """Keeps new effects until ``save``, and what was prefetched."""
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What became of an event."""
 
-    def __init__(self, conn: AsyncConnection, clock: FixedClock) -> None:
-        super().__init__(conn, clock, NAME)
-        self.prefetched: list[str] = []
-        self.added: list[dict[str, Any]] = []
+    effect_id: str
+    lead_id: str
+    event_id: str
+    number: int
+    happened_at: datetime | None = None
+    extra: Any = None
 
-    async def prefetch(self, keys: Sequence[str]) -> None:
-        self.prefetched.extend(keys)
 
-    async def save(self) -> None:
-        if self.added:
-            await self.conn.execute(insert(self.conn, effects), self.added)
+EFFECTS = Aggregate(effects, Effect, key=["effect_id"], loaded_by="lead_id")
+
+
+class ToyUnit(Unit):
+    """One transaction of the toy. Remembers which keys were loaded."""
+
+    service = NAME
+
+    def __init__(self, now: datetime, conn: Connection | None = None) -> None:
+        super().__init__(now, conn)
+        self.effects = self.rows(EFFECTS)
+        self.loaded: list[str] = []
+
+    def load(self, keys: Sequence[str]) -> None:
+        self.loaded.extend(keys)
+        super().load(keys)
 
 
 @dataclass
@@ -75,27 +90,26 @@ class Toy:
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOW))
     poison: set[str] = field(default_factory=set)
     """Event ids whose handler raises."""
-    during: Callable[[Event[Any], ToyUnit], Awaitable[None]] | None = None
+    during: Callable[[Event[Any], ToyUnit], None] | None = None
     """Called by the handler after its effect is noted."""
     units: list[ToyUnit] = field(default_factory=list)
     handled: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.transactions = Transactions(self.db, NAME, self.clock, self._make)
+        self.transactions = Transactions(self.db, self.clock, self._make)
 
-    def _make(self, conn: AsyncConnection) -> ToyUnit:
-        self.units.append(ToyUnit(conn, self.clock))
+    def _make(self, now: datetime, conn: Connection) -> ToyUnit:
+        self.units.append(ToyUnit(now, conn))
         return self.units[-1]
 
-    async def on_captured(self, event: Event[LeadCaptured], uow: ToyUnit, clock: Any) -> None:
+    def on_captured(self, event: Event[LeadCaptured], unit: ToyUnit) -> None:
         self.handled.append(event.id)
-        number = event.data.facts["number"]
-        uow.added.append({"lead_id": event.data.lead_id, "event_id": event.id, "number": number})
-        uow.emit(
-            LeadUnrouted(lead_id=event.data.lead_id, cycle=1, reason="toy", unrouted_at=clock.now())
-        )
+        lead_id = event.data.lead_id
+        number: Any = event.data.facts["number"]
+        unit.effects.put(Effect(new_id(), lead_id, event.id, number, unit.now))
+        unit.emit(LeadUnrouted(lead_id=lead_id, cycle=1, reason="toy", unrouted_at=unit.now))
         if self.during is not None:
-            await self.during(event, uow)
+            self.during(event, unit)
         if event.id in self.poison:
             raise ValueError("cannot score jane.roe@example.com")
 
@@ -104,36 +118,29 @@ class Toy:
     ) -> Consumer[ToyUnit]:
         given: Any = bus
         return kind(
-            NAME,
-            NAME,
-            [TOPIC],
-            {LeadCaptured: self.on_captured},
-            self.transactions,
-            given,
-            self.clock,
-            **options,
+            NAME, [TOPIC], {LeadCaptured: self.on_captured}, self.transactions, given, **options
         )
 
     async def rows(self, table: Table) -> list[Any]:
-        async with self.db.read() as conn:
-            columns = list(table.primary_key.columns)
-            return list(await conn.execute(select(table).order_by(*columns)))
+        query = select(table).order_by(*table.primary_key.columns)
+        return await self.db.read(lambda conn: list(conn.execute(query)))
 
     async def counts(self) -> dict[str, int]:
         """How much of everything is stored; ``read`` is the sum of all positions moved."""
-        async with self.db.read() as conn:
-            found = {
-                table.name: (
-                    await conn.execute(select(func.count()).select_from(table))
-                ).scalar_one()
-                for table in (effects, inbox, outbox, dead_letters)
-            }
-            c = consumer_offsets.c
-            moved = select(func.coalesce(func.sum(c.position), 0)).where(c.position > 0)
-            return {**found, "read": int((await conn.execute(moved)).scalar_one())}
+        return await self.db.read(_counts)
 
     async def numbers(self, lead_id: str) -> list[int]:
         return [row.number for row in await self.rows(effects) if row.lead_id == lead_id]
+
+
+def _counts(conn: Connection) -> dict[str, int]:
+    found = {
+        table.name: conn.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in (effects, inbox, outbox, dead_letters)
+    }
+    c = consumer_offsets.c
+    moved = select(func.coalesce(func.sum(c.position), 0)).where(c.position > 0)
+    return {**found, "read": int(conn.execute(moved).scalar_one())}
 
 
 def captured(lead_id: str, number: int = 0, event_id: str | None = None) -> Event[LeadCaptured]:
@@ -160,7 +167,7 @@ def message(event: Event[Any]) -> Message:
     return Message(event.data.topic, event.data.key(), event.value(), event.headers())
 
 
-def garbage(key: str, value: bytes = b"\xff\x00 not json") -> Message:
+def garbage(key: str, value: bytes = b"no json") -> Message:
     """What no contract knows, under a known type."""
     return Message(TOPIC, key, value, {**message(captured(key)).headers})
 
@@ -190,7 +197,7 @@ async def toy_on(url: str) -> AsyncIterator[Toy]:
     """The toy on a migrated database."""
     db = Database.open(url, NAME)
     try:
-        await migrate(db, MIGRATIONS)
+        migrate(db, MIGRATIONS)
         yield Toy(db)
     finally:
-        await db.close()
+        db.close()

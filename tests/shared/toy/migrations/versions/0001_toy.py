@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.create_table(
         "effects",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("effect_id", sa.String(64), nullable=False),
         sa.Column("lead_id", sa.String(64), nullable=False),
         sa.Column("event_id", sa.String(64), nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
