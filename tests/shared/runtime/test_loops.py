@@ -72,6 +72,27 @@ async def test_something_fatal_ends_it_and_hinders_no_other_from_stopping() -> N
     assert work.closed == 1
 
 
+async def test_a_cancellation_that_nobody_asked_for_ends_no_loop() -> None:
+    """A library that awaits what it cancelled itself raises CancelledError too."""
+    work = Work(asyncio.CancelledError())
+    await work.start()
+    await until(lambda: work.done)
+    assert await work.check() is None
+    await work.stop()
+
+
+async def test_no_loop_ends_without_a_word() -> None:
+    work = Work()
+    await work.start()
+    await until(lambda: work.done)
+    assert work.task is not None
+    work.task.cancel()
+    await until(lambda: work.task is not None and work.task.done())
+    assert await work.check() == "toy.work: ended"
+    await work.stop()
+    assert work.closed == 1
+
+
 async def test_a_timer_goes_on_at_once_while_there_is_more() -> None:
     left = [3, 2, 1, 0, 0]
     ran: list[int] = []

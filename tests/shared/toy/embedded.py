@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class EmbeddedLog(LocalBus):
         """Write messages, one transaction for each run of one owner."""
         for owner, run in groupby(messages, key=lambda m: TOPICS[m.topic].owner):
             db = self.database(owner)
-            await db.on_writer(lambda db=db, run=list(run): self.write(db, run, at))  # type: ignore[misc]
+            await db.on_writer(partial(self.write, db, list(run), at))
 
     def write(self, db: Database, messages: Sequence[Message], at: datetime | None = None) -> None:
         """``publish`` on the thread of the caller, to one owner's outbox."""

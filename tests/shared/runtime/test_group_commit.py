@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from shared.db.group_commit import GroupCommit, Overloaded
+from shared.runtime.group_commit import GroupCommit, Overloaded
 
 
 class Ledger:
@@ -141,7 +142,8 @@ async def test_stopping_commits_what_waits_and_takes_no_more() -> None:
         writer.submit(6)
     await stopping
     assert [answer.result() for answer in answers] == [10, 20, 30, 40, 50]
-    assert await writer.check() == "test: not running"
+    with pytest.raises(Overloaded):
+        writer.submit(7)
 
 
 async def test_a_stray_cancellation_fails_its_batch_and_not_the_writer() -> None:
@@ -163,3 +165,47 @@ async def test_a_stray_cancellation_fails_its_batch_and_not_the_writer() -> None
         assert await writer.submit(2) == 20
         assert await writer.check() is None
         await writer.stop()
+
+
+async def check_that_an_answer_means_committed(kind: type[GroupCommit[int, int]]) -> None:
+    """Whoever has an answer may rely on it: it is in the ledger by then."""
+    ledger = Ledger()
+    writer = kind("test", ledger.commit, max_batch=4)
+    await writer.start()
+
+    async def ask(number: int) -> None:
+        assert await writer.submit(number) == number * 10
+        assert number in ledger.committed
+
+    try:
+        ledger.gate.clear()
+        asking = [asyncio.create_task(ask(number)) for number in range(1, 10)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not any(task.done() for task in asking), "an answer while the commit was held"
+        ledger.gate.set()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*asking)
+    finally:
+        ledger.gate.set()
+        await writer.stop()
+
+
+async def test_an_answer_means_committed() -> None:
+    await check_that_an_answer_means_committed(GroupCommit)
+
+
+async def test_the_check_notices_a_writer_that_answers_first() -> None:
+    class Eager(GroupCommit[int, int]):
+        async def _settle(self, batch: Any) -> None:
+            for item, answer in batch:
+                answer.set_result(item * 10)
+            await super()._settle(batch)
+
+    with pytest.raises(AssertionError):
+        await check_that_an_answer_means_committed(Eager)
+
+
+async def test_it_is_needed_to_answer_requests() -> None:
+    """Readiness counts it, not only the loop's health."""
+    assert GroupCommit("test", Ledger().commit).serves
