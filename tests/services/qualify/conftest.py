@@ -8,25 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import orjson
 import pytest_asyncio
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 
-from services.qualify.service import MIGRATIONS, build
+from services.qualify.service import MIGRATIONS, NAME, build
 from services.qualify.settings import Settings
-from services.qualify.store import QualifyWork
+from services.qualify.store.unit import Qualify
 from shared.access import Access, Role
 from shared.bus.api import Received, TopicPartition
-from shared.bus.open import open_bus
+from shared.bus.local import LocalBus
 from shared.contracts.envelope import Event, decode
 from shared.contracts.events import ActivityRecorded, EventData, LeadCaptured
-from shared.db.engine import Database
+from shared.contracts.ids import new_id
+from shared.db import outbox
+from shared.db.database import Database
 from shared.db.migrations import migrate
-from shared.db.tables import outbox
-from shared.runtime.clock import FixedClock, new_id
+from shared.runtime.clock import FixedClock
 from shared.runtime.consumer import Consumer
 from shared.runtime.service import Infra, Service
-from shared.runtime.unit_of_work import Transactions
 from shared.web.links import Links
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -42,8 +41,8 @@ STUDENT = {"job_title": "Student", "email_type": "free", "has_phone": False, "to
 
 
 @dataclass(slots=True)
-class Qualify:
-    """A service whose consumer is handed messages directly; its relay does not run, so the outbox
+class Running:
+    """A service whose consumer is handed messages directly; its parts do not run, so the outbox
     keeps what was emitted."""
 
     service: Service
@@ -51,12 +50,8 @@ class Qualify:
     clock: FixedClock
     client: httpx.AsyncClient
     keys: dict[Role, str]
-    consumer: Consumer[QualifyWork]
+    consumer: Consumer[Qualify]
     offsets: Any = field(default_factory=itertools.count)
-
-    @property
-    def transactions(self) -> Transactions[QualifyWork]:
-        return self.consumer._transactions
 
     def bearer(self, role: Role) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[role]}"}
@@ -78,12 +73,12 @@ class Qualify:
             await self.consumer._load([TopicPartition("lead.captured", 0)])
             await self.consumer.process(self.messages(*events))
 
-    async def events(self) -> list[Any]:
+    def events(self) -> list[Any]:
         """The data of what was emitted since the last call, in order."""
-        async with self.db.write() as conn:
-            rows = list(await conn.execute(select(outbox).order_by(outbox.c.seq)))
-            await conn.execute(delete(outbox))
-        return [decode(orjson.loads(row.headers), bytes(row.value)).data for row in rows]
+        with self.db.begin() as conn:
+            rows = outbox.take(conn, 10_000)
+            conn.execute(delete(outbox.outbox))
+        return [decode(row.headers(NAME), row.bytes() or b"").data for row in rows]
 
     async def score(self, lead_id: str) -> dict[str, Any]:
         answer = await self.client.get(f"/qualify/v1/leads/{lead_id}/score")
@@ -156,15 +151,14 @@ async def keys_of(access: Access) -> dict[Role, str]:
 
 
 @pytest_asyncio.fixture
-async def qualify(database_url: str, tmp_path: Path, access: Access) -> AsyncIterator[Qualify]:
+async def qualify(database_url: str, access: Access) -> AsyncIterator[Running]:
     """A qualify service with the starter definition, on each database in turn."""
-    db = Database.open(database_url, "qualify")
-    await migrate(db, MIGRATIONS)
+    db = Database.open(database_url, NAME)
+    migrate(db, MIGRATIONS)
     clock = FixedClock(NOW)
-    bus = open_bus("local:", "", tmp_path)
-    service = build(Settings(), Infra(db, bus, access, clock, Links()))
+    service = build(Settings(), Infra(db, LocalBus(lambda name: db), access, clock, Links()))
     assert service.seed is not None
-    await service.seed()
+    service.seed()
     keys = await keys_of(access)
     consumer = next(part for part in service.parts if isinstance(part, Consumer))
     async with httpx.AsyncClient(
@@ -172,7 +166,7 @@ async def qualify(database_url: str, tmp_path: Path, access: Access) -> AsyncIte
         base_url="http://qualify",
         headers={"Authorization": f"Bearer {keys[Role.MARKETER]}"},
     ) as client:
-        made = Qualify(service, db, clock, client, keys, consumer)
-        await made.events()
+        made = Running(service, db, clock, client, keys, consumer)
+        made.events()
         yield made
-    await db.close()
+    db.close()

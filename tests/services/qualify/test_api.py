@@ -26,7 +26,7 @@ async def test_the_starter_definition_is_published(qualify):
     found = (await qualify.client.get(f"{URL}/published")).json()
     assert (found["version"], found["status"], found["threshold"]) == (1, "published", 50)
     assert len(found["criteria"]) == len(STARTER.criteria)
-    await qualify.service.seed()
+    qualify.service.seed()
     assert len((await qualify.client.get(URL)).json()["items"]) == 1
 
 
@@ -43,7 +43,7 @@ async def test_a_definition_is_written_read_and_published(qualify):
     published = await qualify.client.post(f"{URL}/2/publish")
     assert (published.status_code, published.json()["status"]) == (200, "published")
     assert (await qualify.client.post(f"{URL}/2/publish")).json() == published.json()
-    retired, event = await qualify.events()
+    retired, event = qualify.events()
     assert isinstance(retired, DefinitionRetired)
     assert retired.version == 1
     assert isinstance(event, DefinitionPublished)
@@ -185,16 +185,14 @@ async def test_a_stored_document_or_decision_refuses_to_change(qualify):
         delete(definitions),
         update(decisions).values(score=0),
     ):
-        with pytest.raises(DBAPIError):
-            async with qualify.db.write() as conn:
-                await conn.execute(statement)
+        with pytest.raises(DBAPIError), qualify.db.begin() as conn:
+            conn.execute(statement)
 
 
 async def test_the_database_itself_allows_one_published_version(qualify):
     await create(qualify)
-    with pytest.raises(DBAPIError):
-        async with qualify.db.write() as conn:
-            await conn.execute(text("UPDATE definitions SET status = 'published'"))
+    with pytest.raises(DBAPIError), qualify.db.begin() as conn:
+        conn.execute(text("UPDATE definitions SET status = 'published'"))
 
 
 async def test_publishing_at_once_leaves_exactly_one_published(qualify):
@@ -206,7 +204,7 @@ async def test_publishing_at_once_leaves_exactly_one_published(qualify):
     assert {answer.status_code for answer in answers} == {200}
     items = (await qualify.client.get(URL)).json()["items"]
     (current,) = [one["version"] for one in items if one["status"] == "published"]
-    events = await qualify.events()
+    events = qualify.events()
     told = [one for one in events if isinstance(one, DefinitionPublished)]
     gone = [one for one in events if isinstance(one, DefinitionRetired)]
     assert told[-1].definition.version == current

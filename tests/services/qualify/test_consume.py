@@ -9,9 +9,9 @@ from sqlalchemy import update
 
 from services.qualify.domain.decision import replayed
 from services.qualify.domain.definition import compile_definition
-from services.qualify.ports import NoDefinitionPublished
-from services.qualify.store import find_version, lead_history
+from services.qualify.store.queries import find_version, lead_history
 from services.qualify.store.tables import definitions
+from services.qualify.store.unit import NoDefinitionPublished
 from shared.bus.api import TopicPartition
 from shared.contracts.events import (
     DefinitionPublished,
@@ -25,8 +25,8 @@ from shared.contracts.events import (
     PointsChange,
     ProposalApproved,
 )
+from shared.contracts.ids import new_id
 from shared.contracts.vocabulary import REASON_CLASS, RejectReason
-from shared.runtime.clock import new_id
 from shared.runtime.parts import describe
 
 from .conftest import NOW, STUDENT, VP, activity, captured
@@ -58,7 +58,7 @@ def outcome(lead_id, stage, at=NOW, **more):
 
 async def test_a_vp_becomes_an_mql_and_a_student_is_nurtured(qualify):
     await qualify.take(captured("vp", VP), captured("student", STUDENT))
-    first, second = await qualify.events()
+    first, second = qualify.events()
     assert isinstance(first, LeadQualified)
     assert (first.lead_id, first.cycle, first.definition_version) == ("vp", 1, 1)
     assert first.score == sum(one.points for one in first.contributions) >= first.threshold
@@ -74,14 +74,14 @@ async def test_a_vp_becomes_an_mql_and_a_student_is_nurtured(qualify):
 
 
 async def test_without_a_published_definition_leads_wait_and_none_is_lost(qualify):
-    async with qualify.db.write() as conn:
-        await conn.execute(update(definitions).values(status="retired"))
+    with qualify.db.begin() as conn:
+        conn.execute(update(definitions).values(status="retired"))
     await qualify.consumer._load([TopicPartition("lead.captured", 0)])
     waiting = qualify.messages(captured("x", VP))
     with pytest.raises(NoDefinitionPublished) as raised:
         await qualify.consumer.process(waiting)
     assert describe(raised.value).startswith("no definition is published")
-    assert await qualify.events() == []
+    assert qualify.events() == []
     await qualify.client.post("/qualify/v1/definitions/1/publish")
     await qualify.consumer.process(waiting)
     assert (await qualify.score("x"))["stage"] == "MQL"
@@ -111,11 +111,11 @@ async def test_batches_at_once_about_the_same_leads_lose_nothing(qualify):
 
 async def test_a_disqualifier_ends_it_for_good(qualify):
     await qualify.take(captured("x", {**VP, "industry": "gambling"}))
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert isinstance(event, LeadDisqualified)
     assert event.reason == "closed_industry"
     await qualify.take(activity("x", "form_submitted", VP))
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert isinstance(event, LeadScored)
     assert (await qualify.score("x"))["stage"] == "DISQUALIFIED"
 
@@ -123,9 +123,9 @@ async def test_a_disqualifier_ends_it_for_good(qualify):
 async def test_the_same_submission_or_activity_in_two_events_counts_once(qualify):
     first, visit = captured("x", STUDENT), activity("x", "page_viewed", STUDENT)
     await qualify.take(first, first, visit, visit)
-    assert len(await qualify.events()) == 2
+    assert len(qualify.events()) == 2
     await qualify.take(first, visit)
-    assert await qualify.events() == []
+    assert qualify.events() == []
     found = await qualify.score("x")
     assert {kind: one["count"] for kind, one in found["activities"].items()} == {
         "form_submitted": 1,
@@ -135,10 +135,10 @@ async def test_the_same_submission_or_activity_in_two_events_counts_once(qualify
 
 async def test_an_activity_of_an_unknown_lead_makes_it_known(qualify):
     await qualify.take(activity("x", "webinar_attended", VP, NOW - DAY))
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert isinstance(event, LeadQualified)
     await qualify.take(captured("x", STUDENT, NOW - 3 * DAY, attribution={"utm_source": "fair"}))
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert isinstance(event, LeadScored)
     assert event.captured_at == NOW - 3 * DAY
     assert event.attribution.utm_source == "fair"
@@ -149,7 +149,7 @@ async def test_a_nurtured_lead_becomes_an_mql_on_a_new_signal(qualify):
     await qualify.take(captured("x", {**STUDENT, "job_title": "Manager"}))
     await qualify.take(activity("x", "page_viewed", STUDENT))
     await qualify.take(activity("x", "form_submitted", VP))
-    kinds = [type(event) for event in await qualify.events()]
+    kinds = [type(event) for event in qualify.events()]
     assert kinds == [LeadNurtured, LeadScored, LeadQualified]
 
 
@@ -157,9 +157,9 @@ async def test_a_nurtured_lead_becomes_an_mql_on_a_new_signal(qualify):
 @pytest.mark.parametrize("reason", list(RejectReason))
 async def test_a_rejection_moves_the_lead_by_the_class_of_its_reason(qualify, reason):
     await qualify.take(captured("x", VP))
-    await qualify.events()
+    qualify.events()
     await qualify.take(rejected("x", reason))
-    kinds = [type(event) for event in await qualify.events()]
+    kinds = [type(event) for event in qualify.events()]
     if REASON_CLASS[reason] == "procedural":
         assert kinds == []
     elif REASON_CLASS[reason] == "definitional" or reason == "INCOMPLETE":
@@ -170,45 +170,45 @@ async def test_a_rejection_moves_the_lead_by_the_class_of_its_reason(qualify, re
 
 async def test_a_rejection_counts_once_and_only_for_its_own_cycle(qualify):
     await qualify.take(captured("x", VP), rejected("x", "OUTSIDE_ICP"))
-    await qualify.events()
+    qualify.events()
     await qualify.take(rejected("x", "OUTSIDE_ICP"))
-    assert await qualify.events() == []
+    assert qualify.events() == []
     await qualify.take(activity("x", "form_submitted", VP))
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert isinstance(event, LeadQualified)
     assert event.cycle == 2
     await qualify.take(rejected("x", "SPAM", cycle=1), rejected("unknown", "SPAM"))
-    assert await qualify.events() == []
+    assert qualify.events() == []
     assert (await qualify.score("x"))["stage"] == "MQL"
 
 
 async def test_a_case_that_was_turned_down_is_not_made_twice(qualify):
     await qualify.take(captured("x", VP), rejected("x", "NOT_A_BUYER"))
     await qualify.take(activity("x", "page_viewed", VP))
-    kinds = [type(event) for event in await qualify.events()]
+    kinds = [type(event) for event in qualify.events()]
     assert kinds == [LeadQualified, LeadNurtured, LeadScored]
 
 
 async def test_incomplete_may_be_mended(qualify):
     await qualify.take(captured("x", VP), rejected("x", "INCOMPLETE"))
     await qualify.take(activity("x", "page_viewed", VP))
-    kinds = [type(event) for event in await qualify.events()]
+    kinds = [type(event) for event in qualify.events()]
     assert kinds == [LeadQualified, LeadNurtured, LeadQualified]
 
 
 async def test_a_recycled_lead_rests_before_it_is_an_mql_again(qualify):
     await qualify.take(captured("x", VP), outcome("x", "RECYCLED", reason="BAD_TIMING"))
-    await qualify.events()
+    qualify.events()
     qualify.clock.advance(10 * DAY)
     await qualify.take(activity("x", "email_clicked", VP, NOW + 10 * DAY))
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert isinstance(event, LeadScored)
     qualify.clock.advance(30 * DAY)
     await qualify.take(activity("x", "email_clicked", VP, NOW + DAY))  # heard late, no new signal
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert isinstance(event, LeadScored)
     await qualify.take(activity("x", "email_clicked", VP, NOW + 40 * DAY))
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert isinstance(event, LeadQualified)
     assert event.cycle == 2
 
@@ -223,7 +223,7 @@ async def test_outcomes_follow_each_other_and_a_repeat_changes_nothing(qualify):
     await qualify.take(outcome("x", "WON"), outcome("x", "LOST"), outcome("x", "RECYCLED"))
     assert (await qualify.score("x"))["stage"] == "WON"
     await qualify.take(outcome("unknown", "WON"))
-    assert len(await qualify.events()) == 2
+    assert len(qualify.events()) == 2
 
 
 async def test_outcomes_of_a_lead_that_was_never_handed_over_are_left_out(qualify):
@@ -243,7 +243,7 @@ def approved(proposal_id="p1", base=1, **points):
 
 async def test_an_approved_proposal_becomes_the_published_version_once(qualify):
     await qualify.take(approved(senior_title=40), approved(senior_title=40))
-    retired, published = await qualify.events()
+    retired, published = qualify.events()
     assert isinstance(retired, DefinitionRetired)
     assert retired.version == 1
     assert isinstance(published, DefinitionPublished)
@@ -253,15 +253,15 @@ async def test_an_approved_proposal_becomes_the_published_version_once(qualify):
     assert points["senior_title"] == 40
     assert points["mid_size"] == 15
     await qualify.take(captured("x", VP))
-    (event,) = await qualify.events()
+    (event,) = qualify.events()
     assert event.definition_version == 2
 
 
 async def test_a_stale_proposal_is_ignored_with_a_line_in_the_log(qualify, caplog):
     await qualify.take(approved("p1", senior_title=40))
-    await qualify.events()
+    qualify.events()
     await qualify.take(approved("p2", base=1, senior_title=45))
-    assert await qualify.events() == []
+    assert qualify.events() == []
     assert "proposal p2" in caplog.text
     listed = (await qualify.client.get("/qualify/v1/definitions")).json()["items"]
     assert [one["version"] for one in listed] == [2, 1]
@@ -287,10 +287,10 @@ async def test_a_batch_does_what_one_by_one_does(qualify):
         ]
 
     await qualify.take(*story("batch"))
-    batch = await qualify.events()
+    batch = qualify.events()
     for event in story("alone"):
         await qualify.take(event)
-    alone = await qualify.events()
+    alone = qualify.events()
     assert [type(event) for event in batch] == [type(event) for event in alone]
     assert [event.model_dump(exclude={"lead_id"}) for event in batch] == [
         event.model_dump(exclude={"lead_id"}) for event in alone
@@ -310,12 +310,12 @@ async def test_every_stored_decision_replays_to_the_same_answer(qualify):
             )
         )
         qualify.clock.advance(3 * DAY)
-    async with qualify.db.read() as conn:
-        version = await find_version(conn, None)
+    with qualify.db.connect() as conn:
+        version = find_version(conn, None)
         assert version is not None
         compiled = compile_definition(version.version, version.document)
         for n in range(4):
-            found = await lead_history(conn, f"l{n}", 100)
+            found = lead_history(conn, f"l{n}", 100)
             assert found is not None
             assert len(found.decisions) == 12
             for decision in found.decisions:

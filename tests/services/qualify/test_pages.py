@@ -58,8 +58,8 @@ async def browse(qualify, access):
     """A browser logged in with a role."""
     opened = []
 
-    def log_in(role: Role) -> Browser:
-        principal = access.authenticate(f"Bearer {qualify.keys[role]}")
+    async def log_in(role: Role) -> Browser:
+        principal = await access.authenticate(f"Bearer {qualify.keys[role]}")
         client = httpx.AsyncClient(
             transport=httpx.ASGITransport(qualify.service.app),
             base_url="http://qualify",
@@ -77,7 +77,7 @@ async def test_pages_need_a_login_and_writing_needs_a_marketer(qualify, browse):
     headers = {"Accept": "text/html", "Authorization": ""}
     answer = await qualify.client.get("/qualify/", headers=headers)
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/qualify/")
-    rep = browse(Role.REP)
+    rep = await browse(Role.REP)
     listed = await rep.open("/qualify/")
     assert listed.status_code == 200
     assert "Write a new version" not in listed.text
@@ -87,7 +87,7 @@ async def test_pages_need_a_login_and_writing_needs_a_marketer(qualify, browse):
 
 
 async def test_a_version_is_copied_changed_saved_and_published(qualify, browse):
-    marketer = browse(Role.MARKETER)
+    marketer = await browse(Role.MARKETER)
     editor = await marketer.open(NEW)
     saved = await marketer.send(editor, NEW, **{"criteria-0-points": "40", "note": "Better <b>"})
     assert "Version 2 is written" in saved.text
@@ -97,7 +97,7 @@ async def test_a_version_is_copied_changed_saved_and_published(qualify, browse):
     assert "Publish version 2?" in asked.text
     done = await marketer.send(asked, "/qualify/definitions/2/publish")
     assert "Version 2 is published" in done.text
-    published = [one for one in await qualify.events() if isinstance(one, DefinitionPublished)]
+    published = [one for one in qualify.events() if isinstance(one, DefinitionPublished)]
     assert published[0].definition.version == 2
     first, second = [
         (await qualify.client.get(f"/qualify/v1/definitions/{n}")).json() for n in (1, 2)
@@ -108,7 +108,7 @@ async def test_a_version_is_copied_changed_saved_and_published(qualify, browse):
 
 
 async def test_rows_are_added_and_removed_without_losing_what_was_typed(qualify, browse):
-    marketer = browse(Role.MARKETER)
+    marketer = await browse(Role.MARKETER)
     page = await marketer.open(NEW)
     count = len(re.findall('class="rule rule-criterion"', page.text))
     page = await marketer.send(page, NEW, do="add:criteria", **{"criteria-1-points": "77"})
@@ -136,7 +136,7 @@ async def test_rows_are_added_and_removed_without_losing_what_was_typed(qualify,
 
 
 async def test_mistakes_stand_beside_their_fields_and_nothing_typed_is_lost(qualify, browse):
-    marketer = browse(Role.MARKETER)
+    marketer = await browse(Role.MARKETER)
     page = await marketer.open(NEW)
     typed = {"criteria-0-points": "lots", "threshold": "", "criteria-3-value": "many"}
     answer = await marketer.send(page, NEW, **typed)
@@ -160,7 +160,7 @@ async def test_an_alias_of_an_operator_survives_the_editor(qualify, browse):
     document["criteria"][1]["operator"] = ">="
     document["disqualifiers"][0].update(operator="exists", value=False)
     await qualify.client.post("/qualify/v1/definitions", json=document)
-    marketer = browse(Role.MARKETER)
+    marketer = await browse(Role.MARKETER)
     page = await marketer.open(f"{NEW}?copy=2")
     assert "Version 3 is written" in (await marketer.send(page, NEW)).text
     made = (await qualify.client.get("/qualify/v1/definitions/3")).json()
@@ -169,14 +169,14 @@ async def test_an_alias_of_an_operator_survives_the_editor(qualify, browse):
 
 
 async def test_nothing_is_written_without_the_token(browse, qualify):
-    marketer = browse(Role.MARKETER)
+    marketer = await browse(Role.MARKETER)
     page = await marketer.open(NEW)
     assert (await marketer.send(page, NEW, csrf_token="wrong")).status_code == 403
     assert len((await qualify.client.get("/qualify/v1/definitions")).json()["items"]) == 1
 
 
 async def test_publishing_asks_again_when_another_version_came_first(qualify, browse):
-    marketer = browse(Role.MARKETER)
+    marketer = await browse(Role.MARKETER)
     for points in ("30", "35"):
         await marketer.send(await marketer.open(NEW), NEW, **{"criteria-0-points": points})
     asked = await marketer.open("/qualify/definitions/3/publish")
@@ -193,7 +193,7 @@ async def test_a_lead_is_explained(qualify, browse):
     await qualify.take(
         captured("lead-1", {**VP, "company": "<Acme>"}), activity("lead-1", "page_viewed", VP)
     )
-    marketer = browse(Role.MARKETER)
+    marketer = await browse(Role.MARKETER)
     found = await marketer.open("/qualify/leads?lead_id=lead-1")
     assert found.headers["location"] == "/qualify/leads/lead-1"
     page = await marketer.open("/qualify/leads/lead-1")
@@ -215,7 +215,7 @@ async def test_many_versions_are_listed_page_by_page(qualify, browse):
     made = (await qualify.client.get("/qualify/v1/definitions/1")).json()
     for _ in range(24):
         await qualify.client.post("/qualify/v1/definitions", json=made)
-    marketer = browse(Role.MARKETER)
+    marketer = await browse(Role.MARKETER)
     first = await marketer.open("/qualify/")
     assert "Version 25" in first.text
     older = re.search(r'href="(/qualify/\?cursor=[^"]*)"', first.text)

@@ -12,7 +12,7 @@ from services.qualify.domain.definition import (
     unknown_fields,
 )
 from services.qualify.domain.lifecycle import Lead, after_outcome, after_score
-from services.qualify.domain.scoring import Activity, Inputs, decayed, evaluate, missed
+from services.qualify.domain.scoring import Activity, Inputs, context_of, decayed, evaluate, missed
 from services.qualify.domain.versions import differences, with_points
 from shared.contracts.vocabulary import OUTCOME_STAGES, TRANSITIONS, Stage
 
@@ -58,6 +58,9 @@ def test_contributions_sum_exactly_to_the_score_and_a_replay_says_the_same(liste
     assert all(isinstance(one.points, int) for one in score.contributions)
     assert score.verdict == ("MQL" if score.score >= compiled.threshold else "NURTURE")
     assert evaluate(compiled, given_inputs, NOW) == score
+    context = context_of(given_inputs, NOW)
+    said = {one.id: one.condition.because(context) for one in compiled.criteria}
+    assert all(one.because.startswith(said[one.criterion_id]) for one in score.contributions)
     gave = {one.criterion_id for one in score.contributions}
     rest = {one.criterion_id for one in missed(compiled, given_inputs, NOW)}
     assert gave | rest == {one["id"] for one in listed}

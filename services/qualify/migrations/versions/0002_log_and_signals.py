@@ -18,14 +18,14 @@ def upgrade() -> None:
     op.add_column("leads", sa.Column("signals", Json, nullable=False, server_default="[]"))
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
-            "UPDATE leads SET signals = (SELECT json_group_array(signal_id) FROM "
+            "UPDATE leads SET signals = (SELECT json_group_array(signal_id) FROM (SELECT * FROM "
             "(SELECT signal_id FROM signals WHERE signals.lead_id = leads.lead_id "
-            "ORDER BY signal_id DESC LIMIT 64))"
+            "ORDER BY signal_id DESC LIMIT 64) ORDER BY signal_id))"
         )
     else:
         op.execute(
-            "UPDATE leads SET signals = coalesce((SELECT jsonb_agg(s.signal_id) FROM "
-            "(SELECT signal_id FROM signals WHERE signals.lead_id = leads.lead_id "
+            "UPDATE leads SET signals = coalesce(("
+            "SELECT jsonb_agg(s.signal_id ORDER BY s.signal_id) FROM (SELECT signal_id FROM signals WHERE signals.lead_id = leads.lead_id "
             "ORDER BY signal_id DESC LIMIT 64) AS s), '[]')"
         )
     op.drop_table("signals")
