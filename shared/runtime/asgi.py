@@ -3,6 +3,8 @@
 Pure ASGI, because Starlette's ``BaseHTTPMiddleware`` costs most of a small request's time.
 """
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
@@ -16,6 +18,10 @@ from shared.contracts.ids import current_traceparent, follow
 
 MAX_DEPTH: Final = 64
 """How deep JSON in a request may be nested. Far below what parsers and serializers give up at."""
+
+DRAIN_BYTES: Final = 8 * 1024 * 1024
+DRAIN_SECONDS: Final = 2.0
+"""How much is read, and for how long, of a body that has been refused already."""
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 """A string, up to the end of the body when it is never closed, or a bracket. It never looks at a
@@ -77,6 +83,19 @@ class Frame:
             await response(scope, receive, send_on)
 
 
+async def drained(message: Message, receive: Receive) -> dict[str, str]:
+    """Read on behind ``message``, up to a bound: a client that still sends does not read its
+    answer, and would lose it to the reset of a connection closed under it. Returns the answer's
+    headers: the connection ends where more is to come."""
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while message.get("more_body") and size <= DRAIN_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+    return {"Connection": "close"} if message.get("more_body") else {}
+
+
 def _limited(receive: Receive, max_body: int, shallow: bool) -> Receive:
     """The same body, but HTTPException 413 for one too long, and, where it should be ``shallow``,
     400 at the end of one that is nested too deep."""
@@ -89,7 +108,7 @@ def _limited(receive: Receive, max_body: int, shallow: bool) -> Receive:
         body = message.get("body", b"")
         size += len(body)
         if size > max_body:
-            raise HTTPException(413)
+            raise HTTPException(413, headers=await drained(message, receive))
         if shallow and message["type"] == "http.request":
             chunks.append(body)
             opened += body.count(b"[") + body.count(b"{")

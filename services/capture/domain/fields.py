@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 from services.capture.domain.text import one_line, paragraphs
@@ -12,7 +13,10 @@ FieldKind = Literal["fact", "personal"]
 Value = str | int | float | bool | list[str]
 
 MAX_FIELDS: Final = 100
-"""Most custom fields of one submission."""
+"""Most custom fields of one submission, and most undeclared ones that a lead keeps."""
+MAX_BYTES: Final = 160 * 1024
+"""Most that the custom fields of a lead take as JSON. Far below what a broker takes in one message,
+and more than one submission can bring."""
 MAX_TEXT: Final = 5000
 """Longest custom value, in characters."""
 NAME: Final = re.compile(r"[^\W_][\w.\- ]{0,63}")
@@ -30,10 +34,19 @@ class FieldDeclaration:
     type: FieldType
     kind: FieldKind
     options: tuple[str, ...] = ()
+    position: int = 0
 
     @property
     def is_fact(self) -> bool:
         return self.kind == "fact"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenField:
+    """A custom field that came without a declaration."""
+
+    name: str
+    first_seen_at: datetime
 
 
 def read_value(raw: object, declared: FieldDeclaration | None) -> Value | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from services.capture.domain.submission import FieldError
@@ -40,6 +41,16 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredForm:
+    """A form as it is stored; ``document`` is what it asks and says."""
+
+    form_id: str
+    active: bool
+    document: Mapping[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HostedForm:
     """A form with a page of its own."""
 
@@ -74,67 +85,3 @@ class HostedForm:
             for question in self.questions
             if question.required and not str(answers.get(question.name, "")).strip()
         ]
-
-
-DEMO: dict[str, Any] = {
-    "title": "Talk to us",
-    "intro": "Tell us a little about you and your company. Somebody who knows the product will "
-    "answer, usually within the hour.",
-    "questions": [
-        {"name": "first_name", "label": "First name", "autocomplete": "given-name", "half": True},
-        {"name": "last_name", "label": "Last name", "autocomplete": "family-name", "half": True},
-        {
-            "name": "email",
-            "label": "Work e-mail",
-            "type": "email",
-            "required": True,
-            "autocomplete": "email",
-            "hint": "We answer to this address.",
-        },
-        {
-            "name": "company",
-            "label": "Company",
-            "required": True,
-            "autocomplete": "organization",
-            "half": True,
-        },
-        {
-            "name": "job_title",
-            "label": "Job title",
-            "autocomplete": "organization-title",
-            "half": True,
-        },
-        {
-            "name": "country",
-            "label": "Country",
-            "type": "country",
-            "autocomplete": "country",
-            "half": True,
-        },
-        {
-            "name": "employees",
-            "label": "Employees",
-            "type": "number",
-            "half": True,
-        },
-        {
-            "name": "phone",
-            "label": "Phone",
-            "type": "tel",
-            "autocomplete": "tel",
-            "hint": "With its country code, as in +49 30 1234567.",
-        },
-        {
-            "name": "message",
-            "label": "What would you like to know?",
-            "type": "textarea",
-        },
-    ],
-    "button": "Send",
-    "consent_purpose": "marketing",
-    "consent_text": "You may write to me now and then about what is new. "
-    "I can take this back at any time.",
-    "thanks_title": "Thank you",
-    "thanks_text": "Your message has arrived. Somebody will be in touch soon.",
-}
-"""The sample form."""

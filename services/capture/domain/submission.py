@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from services.capture.domain.country import normalise_country
 from services.capture.domain.email import email_type, normalise_email
@@ -11,6 +12,7 @@ from services.capture.domain.phone import normalise_phone
 from services.capture.domain.text import cut_url, one_line, paragraphs, tag, website
 
 Declared = Mapping[str, FieldDeclaration]
+Status = Literal["captured", "touched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,50 @@ class Submission:
     attribution: dict[str, str]
     consent: tuple[Consent, ...]
     undeclared: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A submission on its way into the database."""
+
+    submission: Submission
+    idempotency_key: str | None = None
+    """Scoped to the caller, so that two callers' keys never meet."""
+    digest: bytes | None = None
+    """Of the body; given with every idempotency key."""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A submission that was accepted, and the answer that its idempotency key stands for."""
+
+    submission_id: str
+    lead_id: str
+    status: Status
+    received_at: datetime
+    contact: dict[str, Any]
+    facts: dict[str, Any]
+    attribution: dict[str, str]
+    idempotency_key: str | None = None
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadSubmission:
+    """A submission that could not be accepted, with the reason."""
+
+    bad_submission_id: str
+    received_at: datetime
+    status: int
+    reason: str
+    errors: list[dict[str, str]]
+    content_type: str
+    body: bytes
+    source: str
+    """Who sent it: ``key:<id>`` or ``form:<id>``."""
+    sender: str
+    """``key`` or ``form``: anybody may send to a form, so its senders must not crowd out others."""
 
 
 def normalise(draft: Draft, declared: Declared, default_region: str | None = None) -> Submission:

@@ -1,10 +1,12 @@
 """Take a batch of submissions in, in the order they came."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from typing import Final
 
-from services.capture.domain.lead import consent_flags, receive
-from services.capture.ports import Answer, CaptureWork, Posted
+from services.capture.domain.lead import consent_flags, first_touch, touched
+from services.capture.domain.submission import BadSubmission, Posted, Taken
+from services.capture.store.unit import Capture
 from shared.contracts.events import (
     ActivityRecorded,
     Attribution,
@@ -12,63 +14,105 @@ from shared.contracts.events import (
     ContactUpdated,
     LeadCaptured,
 )
+from shared.contracts.ids import follow, new_id
 from shared.contracts.problems import Problem
-from shared.runtime.clock import Clock, new_id
-from shared.runtime.logs import follow
+
+KEPT_BYTES: Final = 64 * 1024
+"""Most of a bad submission that is kept; one takes as much as a good one may have."""
 
 
-async def capture_leads(
-    batch: Sequence[Posted], uow: CaptureWork, clock: Clock
-) -> list[Answer | Exception]:
-    """An answer for each submission: captured, touched, the answer given before under the same
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A submission that could not be accepted, to be kept."""
+
+    problem: Problem
+    content_type: str
+    body: bytes
+    source: str
+    """Who sent it: ``key:<id>`` or ``form:<id>``."""
+
+
+def take_submissions(unit: Capture, batch: Sequence[Posted]) -> list[Taken | Exception]:
+    """An answer for each submission: captured, touched, what was taken before under the same
     idempotency key, or the problem that key makes."""
-    await uow.load(
-        [posted.submission.identity for posted in batch],
-        [posted.idempotency_key for posted in batch if posted.idempotency_key],
+    unit.load_for(
+        list({posted.submission.identity for posted in batch}),
+        list({posted.idempotency_key for posted in batch if posted.idempotency_key}),
     )
-    now = clock.now()
-    return [_take(posted, uow, now) for posted in batch]
+    return [_take(unit, posted) for posted in batch]
 
 
-def _take(posted: Posted, uow: CaptureWork, now: datetime) -> Answer | Exception:
+def keep_refused(unit: Capture, batch: Sequence[Refused]) -> None:
+    """Keep what could not be accepted, with the reasons."""
+    for one in batch:
+        unit.bad_submissions.put(
+            BadSubmission(
+                bad_submission_id=new_id(),
+                received_at=unit.now,
+                status=one.problem.status,
+                reason=f"{one.problem.title}: {one.problem.detail}",
+                errors=one.problem.extra.get("errors", []),
+                content_type=one.content_type[:200].replace("\x00", ""),
+                body=one.body[:KEPT_BYTES],
+                source=one.source[:100],
+                sender=one.source.partition(":")[0],
+            )
+        )
+
+
+def _take(unit: Capture, posted: Posted) -> Taken | Exception:
     if posted.idempotency_key:
-        earlier = uow.answered(posted.idempotency_key)
+        earlier = unit.answered(posted.idempotency_key)
         if earlier is not None:
-            return earlier.answer if earlier.digest == posted.digest else _key_reused()
+            return earlier if earlier.digest == posted.digest else _key_reused()
     if posted.traceparent:
         follow(posted.traceparent)
-    submission = posted.submission
-    received = receive(uow.lead(submission.identity), new_id(), submission, now)
-    submission_id = new_id()
-    lead = received.lead
+    submission, now = posted.submission, unit.now
+    before = unit.leads.get(submission.identity)
+    if before is None:
+        lead = first_touch(new_id(), submission, now)
+    else:
+        lead = touched(before, submission, unit.declared, now)
+    taken = Taken(
+        new_id(),
+        lead.lead_id,
+        "touched" if before else "captured",
+        now,
+        submission.contact,
+        submission.facts,
+        submission.attribution,
+        posted.idempotency_key,
+        posted.digest,
+    )
+    unit.leads.put(lead)
+    unit.take(taken)
+    unit.see(submission.undeclared)
     attribution = Attribution(**submission.attribution)
-    if received.status == "captured":
-        uow.emit(
+    if before is None:
+        unit.emit(
             LeadCaptured(
                 lead_id=lead.lead_id,
-                submission_id=submission_id,
+                submission_id=taken.submission_id,
                 captured_at=now,
-                facts=received.facts,
+                facts=lead.all_facts(),
                 attribution=attribution,
                 consent=[ConsentFlag(**flag) for flag in consent_flags(submission.consent)],
-            ),
-            at=now,
+            )
         )
     else:
-        uow.emit(
+        unit.emit(
             ActivityRecorded(
                 lead_id=lead.lead_id,
-                activity_id=submission_id,
+                activity_id=taken.submission_id,
                 kind="form_submitted",
                 occurred_at=now,
-                facts=received.facts,
+                facts=lead.all_facts(),
                 attribution=attribution,
-            ),
-            at=now,
+            )
         )
-    if received.contact_changed:
-        uow.emit(ContactUpdated(lead_id=lead.lead_id, **{"fields": {}, **lead.contact}), at=now)
-    return uow.keep(posted, submission_id, received, now)
+    if before is None or lead.contact != before.contact:
+        unit.emit(ContactUpdated(lead_id=lead.lead_id, **{"fields": {}, **lead.contact}))
+    return taken
 
 
 def _key_reused() -> Problem:

@@ -1,23 +1,32 @@
 """The rest of the JSON interface: activities, leads, custom fields, bad submissions."""
 
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from sqlalchemy import Connection
 
 from services.capture.domain.fields import FieldDeclaration
-from services.capture.handlers import record_activity
+from services.capture.handlers.activities import record_activity
+from services.capture.handlers.fields import declare_fields
 from services.capture.intake.model import LeadIn
-from services.capture.reception import Reception, scoped_key
-from services.capture.store.reading import bad_before, lead_with_touches, leads_after
-from services.capture.store.work import CaptureUnitOfWork
+from services.capture.intake.reception import scoped_key
+from services.capture.store.queries import (
+    bad_before,
+    declared_fields,
+    lead_with_touches,
+    leads_after,
+    seen_undeclared,
+)
+from services.capture.store.unit import Capture
 from shared.access import Principal, Role, allow
 from shared.contracts.problems import Problem
+from shared.db.database import Database
 from shared.runtime.paging import bad_cursor, decode_cursor, listing
-from shared.runtime.service import Infra
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
 Writer = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MARKETER, Role.ADMIN))]
 Reader = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MARKETER, Role.ADMIN))]
@@ -61,20 +70,16 @@ class FieldsIn(BaseModel):
     items: Annotated[list[FieldIn], Field(max_length=200)]
 
 
-def api_router(
-    infra: Infra, transactions: Transactions[CaptureUnitOfWork], reception: Reception
-) -> APIRouter:
+def api_router(transactions: Transactions[Capture]) -> APIRouter:
     """Capture's routes."""
     router = APIRouter(prefix="/capture/v1")
-    _add_activities(router, infra, transactions)
-    _add_leads(router, infra)
-    _add_fields(router, reception)
+    _add_activities(router, transactions)
+    _add_leads(router, transactions.db)
+    _add_fields(router, transactions)
     return router
 
 
-def _add_activities(
-    router: APIRouter, infra: Infra, transactions: Transactions[CaptureUnitOfWork]
-) -> None:
+def _add_activities(router: APIRouter, transactions: Transactions[Capture]) -> None:
     @router.post("/activities", status_code=202, tags=["activities"])
     async def post_activity(
         caller: Writer,
@@ -90,32 +95,38 @@ def _add_activities(
                 errors=[{"pointer": "/lead_id", "detail": "is needed (or an e-mail address)"}],
             )
         key = scoped_key(caller.key_id, idempotency_key)
-        async with transactions.begin() as uow:
-            stored = await record_activity(
-                uow,
-                infra.clock,
+        stored = await transactions.run(
+            lambda unit: record_activity(
+                unit,
                 lead_id=activity.lead_id,
                 email=activity.email,
                 kind=activity.kind,
                 occurred_at=activity.occurred_at,
                 idempotency_key=key,
             )
+        )
         return {"activity_id": stored.activity_id, "lead_id": stored.lead_id}
 
 
-def _add_leads(router: APIRouter, infra: Infra) -> None:
+def _add_leads(router: APIRouter, db: Database) -> None:
     @router.get("/leads", tags=["leads"])
     async def list_leads(
         _: Reader, cursor: str | None = None, limit: Limit = 100
     ) -> dict[str, Any]:
         """Every lead's id and the time it was captured, oldest first. No personal data."""
-        items = await leads_after(infra.db, _place(cursor), limit)
+        after = _place(cursor)
+        items = await db.read(lambda conn: leads_after(conn, after, limit))
         return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
 
     @router.get("/leads/{lead_id}", tags=["leads"])
     async def get_lead(_: Reader, lead_id: str) -> dict[str, Any]:
-        """A lead: who it is, its facts, where it came from, and each touch, newest first."""
-        lead = await lead_with_touches(infra.db, lead_id) if _ID.fullmatch(lead_id) else None
+        """A lead: who it is, its facts, where it came from, and each touch, newest first.
+
+        What a lead gathers is bounded: ``fields_dropped`` and ``consents_dropped`` count what gave
+        way to newer custom fields and newer consents."""
+        lead = None
+        if _ID.fullmatch(lead_id):
+            lead = await db.read(lambda conn: lead_with_touches(conn, lead_id))
         if lead is None:
             raise Problem(404, "Unknown lead", "No lead has this lead_id.")
         return lead
@@ -125,40 +136,38 @@ def _add_leads(router: APIRouter, infra: Infra) -> None:
         _: Admin, cursor: str | None = None, limit: Limit = 100
     ) -> dict[str, Any]:
         """What could not be accepted, with the reason, newest first. Holds personal data."""
-        items = await bad_before(infra.db, _place(cursor), limit)
+        before = _place(cursor)
+        items = await db.read(lambda conn: bad_before(conn, before, limit))
         return listing(items, items[-1]["bad_submission_id"] if len(items) == limit else None)
 
 
-def _add_fields(router: APIRouter, reception: Reception) -> None:
-    catalogue = reception.catalogue
-
-    async def document() -> dict[str, Any]:
-        await catalogue.refresh()
-        return {
-            "items": [
-                {"name": d.name, "label": d.label, "type": d.type, "kind": d.kind,
-                 "options": list(d.options)}
-                for d in catalogue.declared.values()
-            ],
-            "seen": [seen._asdict() for seen in await catalogue.seen()],
-        }  # fmt: skip
-
+def _add_fields(router: APIRouter, transactions: Transactions[Capture]) -> None:
     @router.get("/fields", tags=["fields"])
     async def get_fields(_: Reader) -> dict[str, Any]:
         """The declared custom fields, and those that came undeclared (``seen``)."""
-        return await document()
+        return await transactions.db.read(_document)
 
     @router.put("/fields", tags=["fields"])
     async def put_fields(_: Editor, fields: FieldsIn) -> dict[str, Any]:
         """Declare exactly these from now on."""
         _check(fields)
-        await catalogue.replace(
-            [
-                FieldDeclaration(f.name, f.label or f.name, f.type, f.kind, tuple(f.options))
-                for f in fields.items
-            ]
-        )
-        return await document()
+        declared = [
+            FieldDeclaration(f.name, f.label or f.name, f.type, f.kind, tuple(f.options), position)
+            for position, f in enumerate(fields.items)
+        ]
+        await transactions.run(lambda unit: declare_fields(unit, declared))
+        return await transactions.db.read(_document)
+
+
+def _document(conn: Connection) -> dict[str, Any]:
+    return {
+        "items": [
+            {"name": d.name, "label": d.label, "type": d.type, "kind": d.kind,
+             "options": list(d.options)}
+            for d in declared_fields(conn)
+        ],
+        "seen": [asdict(seen) for seen in seen_undeclared(conn)],
+    }  # fmt: skip
 
 
 def _check(fields: FieldsIn) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.capture.http.submit import PATH
-from shared.runtime.logs import follow
+from shared.contracts.ids import current_traceparent, follow
 
 RAISED: Final = "leadloop.capture.raised"
 """Key of the exception in the scope of a request that takes the long way."""
@@ -36,6 +36,9 @@ class Shortcut:
             await self._endpoint(scope, receive, send)
         except Exception as error:
             scope[RAISED] = error
+            if not traceparent:  # the trace that has just begun goes on
+                trace = current_traceparent().encode()
+                scope["headers"] = [*scope["headers"], (b"traceparent", trace)]
             await self.app(scope, receive, send)
 
 

@@ -3,12 +3,15 @@
 from typing import Final
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from services.capture.handlers.submissions import Refused
 from services.capture.intake.encodings import JSON, as_json
-from services.capture.reception import MAX_BODY, Reception, Refused, scoped_key
+from services.capture.intake.reception import MAX_BODY, Reception, scoped_key
 from shared.access import Access, Role
+from shared.contracts.ids import current_traceparent
 from shared.contracts.problems import Problem
+from shared.runtime.asgi import drained
 
 PATH: Final = "/capture/v1/leads"
 _HEADERS: Final = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
@@ -33,7 +36,7 @@ class PostLeads:
                 authorization = value.decode("latin-1")
             elif name == b"idempotency-key":
                 key = value.decode("latin-1")
-        principal = self._access.authenticate(authorization)
+        principal = await self._access.authenticate(authorization)
         if principal.role not in _MAY_POST:
             self._access.require(principal, *_MAY_POST)
         source = f"key:{principal.key_id}"
@@ -45,7 +48,7 @@ class PostLeads:
                     raise ClientDisconnect
                 body += message.get("body", b"")
                 if len(body) > MAX_BODY:
-                    raise _oversized()
+                    raise await _oversized(message, receive)
                 if not message.get("more_body", False):
                     break
             stored_key = scoped_key(principal.key_id, key)
@@ -61,10 +64,19 @@ class PostLeads:
             f'{{"lead_id":"{answer.lead_id}","submission_id":"{answer.submission_id}",'
             f'"status":"{answer.status}"}}'
         ).encode()
-        headers = [*_HEADERS, (b"content-length", str(len(text)).encode())]
+        headers = [
+            *_HEADERS,
+            (b"content-length", b"%d" % len(text)),
+            (b"traceresponse", current_traceparent().encode()),
+        ]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": text})
 
 
-def _oversized() -> Problem:
-    return Problem(413, "Too large", f"A lead may have at most {MAX_BODY // 1024} KB.")
+async def _oversized(message: Message, receive: Receive) -> Problem:
+    return Problem(
+        413,
+        "Too large",
+        f"A lead may have at most {MAX_BODY // 1024} KB.",
+        headers=await drained(message, receive),
+    )

@@ -1,1 +1,1 @@
-"""Capture's tables and queries."""
+"""Capture's tables, aggregates, unit of work and queries."""

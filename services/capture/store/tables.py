@@ -14,8 +14,8 @@ from sqlalchemy import (
     text,
 )
 
-from shared.db.engine import Json, UtcDateTime
 from shared.db.tables import runtime_tables
+from shared.db.types import Json, UtcDateTime
 
 metadata = MetaData()
 runtime_tables(metadata)
@@ -32,6 +32,9 @@ leads = Table(
     Column("touches", Integer, nullable=False),
     Column("captured_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("field_order", Json, nullable=False, server_default=text("'[]'")),
+    Column("fields_dropped", Integer, nullable=False, server_default=text("0")),
+    Column("consents_dropped", Integer, nullable=False, server_default=text("0")),
 )
 """One row per person; ``identity`` is what makes two submissions one lead."""
 
@@ -47,7 +50,7 @@ submissions = Table(
     Column("attribution", Json, nullable=False),
     Column("idempotency_key", String(400)),
     Column("digest", LargeBinary),
-    Index("submissions_by_lead", "lead_id"),
+    Index("submissions_of_lead", "lead_id", "submission_id"),
     Index(
         "submissions_by_key",
         "idempotency_key",
@@ -66,7 +69,7 @@ activities = Table(
     Column("kind", String(64), nullable=False),
     Column("occurred_at", UtcDateTime, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
-    Index("activities_by_lead", "lead_id", "activity_id"),
+    Index("activities_of_lead", "lead_id", "occurred_at", "activity_id"),
 )
 
 bad_submissions = Table(
@@ -80,9 +83,11 @@ bad_submissions = Table(
     Column("content_type", String(200), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("source", String(100), nullable=False),
-    Index("bad_submissions_by_source", "source", "bad_submission_id"),
+    Column("sender", String(10), nullable=False),
+    Index("bad_submissions_of_sender", "sender", "bad_submission_id"),
 )
-"""What could not be accepted, with the reason. ``body`` is cut to 64 KB."""
+"""What could not be accepted, with the reason. ``body`` is cut to 64 KB. Ids are UUIDv7, so what is
+old is a range of the primary key."""
 
 custom_fields = Table(
     "custom_fields",

@@ -12,14 +12,15 @@ from fastapi.responses import RedirectResponse, Response
 
 from services.capture.domain.country import choices
 from services.capture.domain.form import HostedForm, Question
+from services.capture.handlers.submissions import Refused
 from services.capture.intake.encodings import MULTIPART, URLENCODED, form_pairs, media_type, nested
 from services.capture.intake.reading import canonical, invalid
-from services.capture.reception import Reception, Refused
-from services.capture.store.forms import form as stored_form
+from services.capture.intake.reception import Reception
+from services.capture.store.queries import find_form
 from shared.access.http import visitor
+from shared.contracts.ids import new_id
 from shared.contracts.problems import Problem
-from shared.db.engine import Database
-from shared.runtime.clock import new_id
+from shared.db.database import Database
 from shared.web.pages import templates
 
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
@@ -88,7 +89,9 @@ def pages_router(db: Database, reception: Reception) -> APIRouter:
 
 
 async def _form(db: Database, form_id: str) -> HostedForm:
-    form = await stored_form(db, form_id) if _FORM_ID.fullmatch(form_id) else None
+    form = None
+    if _FORM_ID.fullmatch(form_id):
+        form = await db.read(lambda conn: find_form(conn, form_id))
     if form is None:
         raise Problem(404, "No such form", "There is no form at this address (any more).")
     return form

@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import orjson
 import pytest_asyncio
-from sqlalchemy import select
 
-from services.capture.service import build
+from services.capture.service import MIGRATIONS, NAME, build
 from services.capture.settings import Settings
 from shared.access import Access, Role
-from shared.bus.open import open_bus
+from shared.bus.local import LocalBus
 from shared.contracts.envelope import Event, decode
-from shared.db.engine import Database
+from shared.db import outbox
+from shared.db.database import Database
 from shared.db.migrations import migrate
-from shared.db.tables import outbox
 from shared.runtime.clock import FixedClock
-from shared.runtime.relay import Relay
 from shared.runtime.service import Infra, Service
 from shared.web.links import Links
 
@@ -48,10 +45,9 @@ class Capture:
         return await self.client.post(LEADS, json=lead, headers=headers)
 
     async def events(self) -> list[Event[Any]]:
-        """What was emitted, in order: the relay does not run here, so the outbox keeps it."""
-        async with self.db.read() as conn:
-            rows = await conn.execute(select(outbox).order_by(outbox.c.seq))
-            return [decode(orjson.loads(row.headers), bytes(row.value)) for row in rows]
+        """What was emitted, in order: embedded, the outbox keeps it."""
+        rows = await self.db.read(lambda conn: outbox.take(conn, 10_000))
+        return [decode(row.headers(NAME), row.bytes() or b"") for row in rows]
 
     async def bad(self) -> list[dict[str, Any]]:
         """The bad submissions, newest first."""
@@ -64,18 +60,14 @@ Start = Callable[..., Awaitable[Capture]]
 
 
 @asynccontextmanager
-async def running(
-    url: str, folder: Path, access: Access, **settings: Any
-) -> AsyncIterator[Capture]:
-    """A capture service on ``url`` with all its parts but the relay."""
-    db = Database.open(url, "capture")
-    await migrate(db, Path(build.__code__.co_filename).parent / "migrations")
+async def running(url: str, access: Access, **settings: Any) -> AsyncIterator[Capture]:
+    """A capture service on ``url`` with all its parts."""
+    db = Database.open(url, NAME)
+    migrate(db, MIGRATIONS)
     clock = FixedClock(NOW)
-    infra = Infra(
-        db=db, bus=open_bus("local:", "", folder), access=access, clock=clock, links=Links()
-    )
+    infra = Infra(db, LocalBus(lambda name: db), access, clock, Links())
     service = build(Settings(**settings), infra)
-    parts = [part for part in service.parts if not isinstance(part, Relay)]
+    parts = service.parts
     for part in parts:
         await part.start()
     keys = {
@@ -93,7 +85,7 @@ async def running(
     finally:
         for part in reversed(parts):
             await part.stop()
-        await db.close()
+        db.close()
 
 
 @pytest_asyncio.fixture
@@ -106,12 +98,12 @@ async def access(tmp_path: Path) -> AsyncIterator[Access]:
 
 
 @pytest_asyncio.fixture
-async def start(database_url: str, tmp_path: Path, access: Access) -> AsyncIterator[Start]:
+async def start(database_url: str, access: Access) -> AsyncIterator[Start]:
     """Starts processes' worth of capture services, all on one database."""
     async with AsyncExitStack() as stack:
 
         async def one(url: str = database_url) -> Capture:
-            return await stack.enter_async_context(running(url, tmp_path, access))
+            return await stack.enter_async_context(running(url, access))
 
         yield one  # type: ignore[misc]
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from services.capture.reception import MAX_BODY
+from services.capture.intake.reception import MAX_BODY
 from shared.access import Role
 from shared.contracts.events import ActivityRecorded, ContactUpdated, LeadCaptured
 from tests.services.capture.conftest import LEADS, Capture, Start

@@ -69,7 +69,7 @@ async def test_no_json_makes_the_service_fail(tmp_path: Path, access: Access) ->
     import asyncio
 
     loop = asyncio.get_running_loop()
-    async with running(f"sqlite:{tmp_path}", tmp_path, access) as capture:
+    async with running(f"sqlite:{tmp_path}", access) as capture:
 
         async def post(body: bytes) -> int:
             answer = await capture.client.post(

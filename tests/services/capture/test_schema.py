@@ -6,4 +6,4 @@ from tests.services.capture.conftest import Capture
 
 
 async def test_migrations_and_tables_agree(capture: Capture) -> None:
-    assert await drift(capture.db, metadata) == []
+    assert drift(capture.db, metadata) == []

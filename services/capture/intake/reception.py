@@ -1,32 +1,28 @@
-"""Where submissions of every kind come in: read, queue for the next COMMIT, answer."""
+"""Where submissions of every kind come in: read, queue for the next COMMIT, answer.
+
+No handler, because callers wait here for a transaction that they share with others.
+"""
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import Counter
 
-from services.capture.domain.submission import FieldError
-from services.capture.handlers import capture_leads
+from services.capture.domain.submission import FieldError, Posted, Taken
+from services.capture.handlers.fields import read_catalogue
+from services.capture.handlers.submissions import Refused, keep_refused, take_submissions
 from services.capture.intake.reading import read_submission
-from services.capture.ports import Answer, Posted
 from services.capture.store.catalogue import REFRESH_SECONDS, Catalogue
-from services.capture.store.reading import (
-    add_bad_submissions,
-    forget_bad_submissions,
-    keep_newest_bad_submissions,
-)
-from services.capture.store.work import CaptureUnitOfWork
+from services.capture.store.queries import forget_bad_submissions, keep_newest_bad_submissions
+from services.capture.store.unit import Capture
+from shared.contracts.ids import current_traceparent
 from shared.contracts.problems import Problem
-from shared.db.engine import Database
-from shared.db.group_commit import GroupCommit, Overloaded
-from shared.runtime.clock import Clock, new_id
-from shared.runtime.logs import current_traceparent
+from shared.runtime.group_commit import GroupCommit, Overloaded
 from shared.runtime.parts import Part, Timer
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +33,7 @@ _submissions = Counter(
     "leadloop_capture_submissions_total", "Submissions by what became of them", ["status"]
 )
 _captured, _touched = _submissions.labels("captured"), _submissions.labels("touched")
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A submission that could not be accepted, to be kept."""
-
-    problem: Problem
-    content_type: str
-    body: bytes
-    source: str
-    """Who sent it: ``key:<id>`` or ``form:<id>``."""
+_refused = _submissions.labels("refused")
 
 
 class Reception:
@@ -55,25 +41,21 @@ class Reception:
 
     def __init__(
         self,
-        db: Database,
-        transactions: Transactions[CaptureUnitOfWork],
+        transactions: Transactions[Capture],
         catalogue: Catalogue,
-        clock: Clock,
         *,
         default_country: str,
         bad_submission_days: float,
         bad_submissions: int,
         queue: int,
     ) -> None:
-        self._db = db
         self._transactions = transactions
-        self._clock = clock
+        self._catalogue = catalogue
         self._region = default_country or None
-        self._bad_days = bad_submission_days
+        self._bad_days = timedelta(days=bad_submission_days)
         self._bad_kept = bad_submissions
         self._bad_since_pruned = 0
-        self.catalogue = catalogue
-        self.writer: GroupCommit[Posted, Answer] = GroupCommit(
+        self._writer: GroupCommit[Posted, Taken] = GroupCommit(
             "capture.writer", self._commit, max_queue=queue
         )
         self._bad: GroupCommit[Refused, None] = GroupCommit(
@@ -82,75 +64,71 @@ class Reception:
 
     def parts(self) -> list[Part]:
         """What has to run for submissions to be taken."""
-        return [
-            Timer("capture.fields", every=REFRESH_SECONDS, run=self.catalogue.refresh),
+        parts: list[Part] = [
             Timer("capture.forget-bad-submissions", every=3600, run=self._forget),
-            self.writer,
+            self._writer,
             self._bad,
         ]
+        if self._transactions.db.dialect == "postgresql":  # else nobody but us declares fields
+            parts.insert(0, Timer("capture.fields", every=REFRESH_SECONDS, run=self._refresh))
+        return parts
 
-    async def take(self, body: bytes, idempotency_key: str | None) -> Answer:
+    async def take(self, body: bytes, idempotency_key: str | None) -> Taken:
         """Read JSON bytes and commit them. Raises Problem 400, 422 or 503."""
-        if not self.catalogue.loaded:
-            await self.catalogue.refresh()
-        submission = read_submission(body, self.catalogue.declared, self._region)
+        if not self._catalogue.loaded:
+            await self._refresh()
+        submission = read_submission(body, self._catalogue.declared, self._region)
         digest = blake2b(body, digest_size=32).digest() if idempotency_key else None
         try:
-            answer = await self.writer.submit(
+            taken = await self._writer.submit(
                 Posted(submission, idempotency_key, digest, current_traceparent())
             )
         except Overloaded:
             raise busy() from None
-        (_captured if answer.status == "captured" else _touched).inc()
-        return answer
+        (_captured if taken.status == "captured" else _touched).inc()
+        return taken
 
     def faults(self, body: bytes) -> list[FieldError]:
         """What is wrong with a lead, field by field, without taking it."""
         try:
-            read_submission(body, self.catalogue.declared, self._region)
+            read_submission(body, self._catalogue.declared, self._region)
         except Problem as problem:
             return [FieldError(e["pointer"], e["detail"]) for e in problem.extra.get("errors", [])]
         return []
 
     async def keep(self, refused: Refused) -> None:
         """Keep what could not be accepted. Never fails: the caller has an answer to give."""
-        _submissions.labels("refused").inc()
+        _refused.inc()
         try:
             await self._bad.submit(refused)
         except Exception as error:
             log.warning("a bad submission was not kept: %s", type(error).__name__)
 
-    async def _commit(self, batch: Sequence[Posted]) -> list[Answer | Exception]:
-        async with self._transactions.begin() as uow:
-            return await capture_leads(batch, uow, self._clock)
+    async def _commit(self, batch: Sequence[Posted]) -> list[Taken | Exception]:
+        return await self._transactions.run(lambda unit: take_submissions(unit, batch))
 
     async def _commit_bad(self, batch: Sequence[Refused]) -> list[Exception | None]:
-        now = self._clock.now()
-        rows: list[dict[str, Any]] = [
-            {
-                "bad_submission_id": new_id(),
-                "received_at": now,
-                "status": one.problem.status,
-                "reason": f"{one.problem.title}: {one.problem.detail}",
-                "errors": one.problem.extra.get("errors", []),
-                "content_type": one.content_type[:200].replace("\x00", ""),
-                "body": one.body[:MAX_BODY],
-                "source": one.source[:100],
-            }
-            for one in batch
-        ]
-        await add_bad_submissions(self._db, rows)
-        self._bad_since_pruned += len(rows)
+        await self._transactions.run(lambda unit: keep_refused(unit, batch))
+        self._bad_since_pruned += len(batch)
         if self._bad_since_pruned > self._bad_kept // 10:
             # Anybody may send to a public form: what is kept must not grow until the next hour.
             self._bad_since_pruned = 0
-            await keep_newest_bad_submissions(self._db, self._bad_kept)
-        return [None] * len(rows)
+            await self._keep_newest()
+        return [None] * len(batch)
+
+    async def _refresh(self) -> int:
+        await self._transactions.run(read_catalogue)
+        return 0
 
     async def _forget(self) -> int:
-        await forget_bad_submissions(self._db, self._clock.now() - timedelta(days=self._bad_days))
-        await keep_newest_bad_submissions(self._db, self._bad_kept)
-        return 0
+        before = self._transactions.clock.now() - self._bad_days
+        gone = await self._transactions.db.write(lambda conn: forget_bad_submissions(conn, before))
+        return gone + await self._keep_newest()
+
+    async def _keep_newest(self) -> int:
+        return await self._transactions.db.write(
+            lambda conn: keep_newest_bad_submissions(conn, self._bad_kept)
+        )
 
 
 def scoped_key(caller: str, key: str | None) -> str | None:

@@ -1,0 +1,31 @@
+"""The rows that a transaction of capture works on."""
+
+from services.capture.domain.activity import Activity
+from services.capture.domain.fields import FieldDeclaration, SeenField
+from services.capture.domain.form import StoredForm
+from services.capture.domain.lead import Lead
+from services.capture.domain.submission import BadSubmission, Taken
+from services.capture.store.tables import (
+    activities,
+    bad_submissions,
+    custom_fields,
+    forms,
+    leads,
+    seen_fields,
+    submissions,
+)
+from shared.db.aggregates import Aggregate
+
+LEADS = Aggregate(
+    leads,
+    Lead,
+    key=("identity",),
+    loaded_by="identity",
+    fixed=("lead_id", "attribution", "captured_at"),
+)
+SUBMISSIONS = Aggregate(submissions, Taken, loaded_by="idempotency_key")
+ACTIVITIES = Aggregate(activities, Activity)
+BAD_SUBMISSIONS = Aggregate(bad_submissions, BadSubmission)
+DECLARED = Aggregate(custom_fields, FieldDeclaration, decode={"options": tuple})
+SEEN = Aggregate(seen_fields, SeenField, on_conflict="ignore")
+FORMS = Aggregate(forms, StoredForm, on_conflict="ignore")

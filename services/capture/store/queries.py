@@ -1,0 +1,144 @@
+"""What the API and the pages read, and what may be forgotten."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from services.capture.domain.fields import FieldDeclaration, SeenField
+from services.capture.domain.form import HostedForm
+from services.capture.store.aggregates import BAD_SUBMISSIONS, DECLARED, LEADS, SEEN
+from services.capture.store.tables import (
+    activities,
+    bad_submissions,
+    custom_fields,
+    forms,
+    leads,
+    seen_fields,
+    submissions,
+)
+from shared.db.statements import Statement
+from shared.runtime.retention import CHUNK, first_id_of
+
+SENDERS: Final = ("form", "key")
+MAX_SHOWN: Final = 200
+"""Most touches and most activities shown with a lead; the newest."""
+
+_OLD_BAD = Statement(
+    "DELETE FROM bad_submissions WHERE bad_submission_id IN (SELECT bad_submission_id "
+    "FROM bad_submissions WHERE bad_submission_id < :before ORDER BY bad_submission_id "
+    "LIMIT :chunk)"
+)
+_NEWEST_TO_GO = Statement(
+    "SELECT bad_submission_id FROM bad_submissions WHERE sender = :sender "
+    "ORDER BY bad_submission_id DESC LIMIT 1 OFFSET :kept"
+)
+_SURPLUS_BAD = Statement(
+    "DELETE FROM bad_submissions WHERE bad_submission_id IN (SELECT bad_submission_id "
+    "FROM bad_submissions WHERE sender = :sender AND bad_submission_id <= :last "
+    "ORDER BY bad_submission_id LIMIT :chunk)"
+)
+
+
+def lead_with_touches(conn: Connection, lead_id: str) -> dict[str, Any] | None:
+    """A lead with its submissions and activities, newest first."""
+    found = LEADS.items(conn.execute(LEADS.query().where(leads.c.lead_id == lead_id)))
+    if not found:
+        return None
+    lead = found[0]
+    return {
+        "lead_id": lead.lead_id,
+        "captured_at": lead.captured_at,
+        "updated_at": lead.updated_at,
+        "contact": lead.contact,
+        "facts": lead.all_facts(),
+        "fields_dropped": lead.fields_dropped,
+        "attribution": lead.attribution,
+        "consent": [{"purpose": name, **answer} for name, answer in lead.consent.items()],
+        "consents_dropped": lead.consents_dropped,
+        "touch_count": lead.touches,
+        "touches": _touches(conn, lead_id),
+        "activities": _activities(conn, lead_id),
+    }
+
+
+def _touches(conn: Connection, lead_id: str) -> list[dict[str, Any]]:
+    c = submissions.c
+    rows = conn.execute(
+        select(c.submission_id, c.status, c.received_at, c.attribution)
+        .where(c.lead_id == lead_id)
+        .order_by(c.submission_id.desc())
+        .limit(MAX_SHOWN)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def _activities(conn: Connection, lead_id: str) -> list[dict[str, Any]]:
+    c = activities.c
+    rows = conn.execute(
+        select(c.activity_id, c.kind, c.occurred_at)
+        .where(c.lead_id == lead_id)
+        .order_by(c.occurred_at.desc(), c.activity_id.desc())
+        .limit(MAX_SHOWN)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def leads_after(conn: Connection, after: str, limit: int) -> list[dict[str, Any]]:
+    """Ids and times, in the order of the ids, which is that of capturing."""
+    rows = conn.execute(
+        select(leads.c.lead_id, leads.c.captured_at)
+        .where(leads.c.lead_id > after)
+        .order_by(leads.c.lead_id)
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def bad_before(conn: Connection, before: str, limit: int) -> list[dict[str, Any]]:
+    """Bad submissions, newest first; ``before`` empty starts with the newest."""
+    query = BAD_SUBMISSIONS.query().order_by(bad_submissions.c.bad_submission_id.desc())
+    if before:
+        query = query.where(bad_submissions.c.bad_submission_id < before)
+    found = [dict(row._mapping) for row in conn.execute(query.limit(limit))]
+    for one in found:
+        one["body"] = bytes(one["body"]).decode("utf-8", "replace")
+        del one["sender"]  # its source says more
+    return found
+
+
+def forget_bad_submissions(conn: Connection, older_than: datetime) -> int:
+    """Delete some of those that came before a time; returns how many."""
+    return _OLD_BAD.run(conn, before=first_id_of(older_than), chunk=CHUNK).rowcount
+
+
+def keep_newest_bad_submissions(conn: Connection, count: int) -> int:
+    """Delete some of those beyond the newest ``count`` of each kind of sender; returns how many."""
+    gone = 0
+    for sender in SENDERS:
+        last = _NEWEST_TO_GO.run(conn, sender=sender, kept=count).scalar()
+        if last is not None:
+            gone += _SURPLUS_BAD.run(conn, sender=sender, last=last, chunk=CHUNK - gone).rowcount
+    return gone
+
+
+def declared_fields(conn: Connection) -> list[FieldDeclaration]:
+    """The declarations, in their order."""
+    return DECLARED.items(conn.execute(DECLARED.query().order_by(custom_fields.c.position)))
+
+
+def seen_undeclared(conn: Connection) -> list[SeenField]:
+    """Fields that came and are not declared, by name."""
+    query = (
+        SEEN.query()
+        .where(seen_fields.c.name.not_in(select(custom_fields.c.name)))
+        .order_by(seen_fields.c.name)
+    )
+    return SEEN.items(conn.execute(query))
+
+
+def find_form(conn: Connection, form_id: str) -> HostedForm | None:
+    """An active form, or None."""
+    query = select(forms.c.document).where(forms.c.form_id == form_id, forms.c.active)
+    document = conn.execute(query).scalar()
+    return HostedForm.of(form_id, document) if document is not None else None
