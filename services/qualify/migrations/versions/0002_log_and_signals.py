@@ -25,7 +25,8 @@ def upgrade() -> None:
     else:
         op.execute(
             "UPDATE leads SET signals = coalesce(("
-            "SELECT jsonb_agg(s.signal_id ORDER BY s.signal_id) FROM (SELECT signal_id FROM signals WHERE signals.lead_id = leads.lead_id "
+            "SELECT jsonb_agg(s.signal_id ORDER BY s.signal_id) FROM "
+            "(SELECT signal_id FROM signals WHERE signals.lead_id = leads.lead_id "
             "ORDER BY signal_id DESC LIMIT 64) AS s), '[]')"
         )
     op.drop_table("signals")
