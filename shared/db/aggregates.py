@@ -79,12 +79,14 @@ class Aggregate(Generic[T]):
         self.in_order = in_order
         self.fixed = frozenset(fixed)
         self.fence = tuple(fence)
-        self.key = tuple(key) or tuple(column.name for column in table.primary_key)
+        # As plain texts: orjson takes no subclass, which SQLAlchemy's names are, as a key.
+        self.key = tuple(key) or tuple(str(column.name) for column in table.primary_key)
         self._row, self._item = row, item
         if row is None:
             names = [field.name for field in fields(cast(Any, of)) if field.name in table.c]
         else:
-            names = [column.name for column in table.c if column.name != "id" or "id" in self.key]
+            columns = [str(column.name) for column in table.c]
+            names = [name for name in columns if name != "id" or "id" in self.key]
         self.columns = tuple(names)
         self.key_of: Callable[[T], Any] = (
             attrgetter(*self.key) if row is None else lambda one: itemgetter(*self.key)(row(one))
