@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, inspect, or_, select, update
 
 from shared.contracts.envelope import Event, headers_of
 from shared.contracts.topics import TOPICS
@@ -84,7 +84,6 @@ def add(conn: Connection, service: str, events: Sequence[Event[Any]], now: datet
     places where this process gives these out (SQLite)."""
     if not events:
         return []
-    rows = [_row(service, event) for event in events]
     if conn.dialect.name != "sqlite":
         _INSERT.run(
             conn,
@@ -93,14 +92,14 @@ def add(conn: Connection, service: str, events: Sequence[Event[Any]], now: datet
                     **row._asdict(),
                     "compacted": TOPICS[row.topic].compacted,
                     "created_at": now,
-                    "n": n,
+                    "n": row.seq,
                 }
-                for n, row in enumerate(rows)
+                for row in (_row(n, service, event) for n, event in enumerate(events))
             ],
         )
         return []
     last = _LAST.run(conn).scalar_one()
-    placed = [row._replace(seq=seq) for seq, row in enumerate(rows, last + 1)]
+    placed = [_row(seq, service, event) for seq, event in enumerate(events, last + 1)]
     created_at = stored_time(now)
     _INSERT.run_rows(conn, [(*row, TOPICS[row.topic].compacted, created_at) for row in placed])
     return placed
@@ -118,6 +117,8 @@ def read(conn: Connection, topic: str, start: int, limit: int) -> list[Row]:
 
 def last_place(conn: Connection) -> int:
     """The place of the newest row; 0 while there was none."""
+    if not inspect(conn).has_table("outbox"):
+        return 0  # a service that has never run here
     return int(_LAST.run(conn).scalar_one())
 
 
@@ -196,10 +197,10 @@ def release(conn: Connection, owner: str) -> None:
     conn.execute(delete(relay_lease).where(relay_lease.c.owner == owner))
 
 
-def _row(service: str, event: Event[Any]) -> Row:
+def _row(seq: int, service: str, event: Event[Any]) -> Row:
     data = event.data
     return Row(
-        0,
+        seq,
         data.topic if "{" not in data.topic else data.topic.replace("{service}", service),
         data.key(),
         event.id,
