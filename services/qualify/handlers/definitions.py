@@ -73,9 +73,7 @@ def create_definition(
     return made[0]
 
 
-def publish_definition(
-    unit: Qualify, version: int, instead_of: int | None = None
-) -> Version:
+def publish_definition(unit: Qualify, version: int, instead_of: int | None = None) -> Version:
     """Let a version score from now on, also one that was retired. Once is enough: publishing what
     is published changes nothing. Raises Problem 404, and 409 when ``instead_of`` is given and
     another version is published."""
@@ -96,10 +94,23 @@ def publish_definition(
     return _publish(unit, found)
 
 
-def _draft(unit: Qualify, document: Mapping[str, Any], **origin: str | None) -> Version:
+def _draft(
+    unit: Qualify,
+    document: Mapping[str, Any],
+    *,
+    proposal_id: str | None = None,
+    request_key: str | None = None,
+) -> Version:
     """The document under the next number; needs the lock."""
     last = max((one.version for one in unit.definitions.all()), default=0)
-    made = Version(last + 1, "draft", document, unit.now, **origin)
+    made = Version(
+        last + 1,
+        "draft",
+        document,
+        unit.now,
+        proposal_id=proposal_id,
+        request_key=request_key,
+    )
     unit.definitions.put(made)
     return made
 

@@ -14,7 +14,6 @@ from shared.db.statements import Statement
 from shared.runtime.parts import NotYet
 from shared.runtime.unit import Unit
 
-
 _PUBLISHED = Statement("SELECT version FROM definitions WHERE status = 'published'")
 
 
