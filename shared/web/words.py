@@ -23,7 +23,7 @@ STAGE_WORDS: Final[Mapping[Stage, str]] = {
 }
 """Where one lead is."""
 
-FUNNEL_WORDS: Final[Mapping[Stage, str]] = {
+MILESTONE_WORDS: Final[Mapping[Stage, str]] = {
     Stage.INQUIRY: "Inquiries",
     Stage.MQL: "MQLs",
     Stage.ASSIGNED: "Given to a rep",
@@ -34,7 +34,7 @@ FUNNEL_WORDS: Final[Mapping[Stage, str]] = {
 }
 """The steps that many leads take."""
 
-REASON_WORDS: Final[Mapping[RejectReason, str]] = {
+REASON_NAMES: Final[Mapping[RejectReason, str]] = {
     RejectReason.WRONG_TERRITORY: "Wrong territory",
     RejectReason.WRONG_PRODUCT: "Wrong product",
     RejectReason.ALREADY_OWNED: "Already owned",
@@ -49,14 +49,14 @@ REASON_WORDS: Final[Mapping[RejectReason, str]] = {
 }
 """Why a lead was rejected, for those who read about it."""
 
-CLASS_WORDS: Final[Mapping[ReasonClass, str]] = {
+LEARNS_WORDS: Final[Mapping[ReasonClass, str]] = {
     ReasonClass.DEFINITIONAL: "Teaches the definition",
     ReasonClass.CLERICAL: "Teaches capture",
     ReasonClass.PROCEDURAL: "Teaches routing",
 }
 """Who learns from a reason."""
 
-REASON_ANSWERS: Final[Mapping[RejectReason, str]] = {
+REASON_WORDS: Final[Mapping[RejectReason, str]] = {
     RejectReason.WRONG_TERRITORY: "Not my territory",
     RejectReason.WRONG_PRODUCT: "Not my product",
     RejectReason.ALREADY_OWNED: "A colleague is in touch already",
@@ -69,9 +69,9 @@ REASON_ANSWERS: Final[Mapping[RejectReason, str]] = {
     RejectReason.BELOW_ACTIVITY: "Not interested enough yet",
     RejectReason.NOT_A_BUYER: "Cannot buy: student, supplier, job seeker …",
 }
-"""The same in the words of the rep who rejects it."""
+"""The same, in the words of the rep who rejects it."""
 
-CLASS_ANSWERS: Final[Mapping[ReasonClass, str]] = {
+CLASS_WORDS: Final[Mapping[ReasonClass, str]] = {
     ReasonClass.PROCEDURAL: "Not for me – somebody else should get it",
     ReasonClass.CLERICAL: "Something is wrong with the data",
     ReasonClass.DEFINITIONAL: "Not a lead we want",
@@ -80,8 +80,8 @@ CLASS_ANSWERS: Final[Mapping[ReasonClass, str]] = {
 REASON_OPTIONS: Final = [
     ("", "Choose a reason"),
     *(
-        (words, [(r.value, REASON_ANSWERS[r]) for r in RejectReason if REASON_CLASS[r] is klass])
-        for klass, words in CLASS_ANSWERS.items()
+        (words, [(r.value, REASON_WORDS[r]) for r in RejectReason if REASON_CLASS[r] is klass])
+        for klass, words in CLASS_WORDS.items()
     ),
 ]
 """For a select, grouped by who learns from the reason."""

@@ -41,6 +41,8 @@ class OutcomeRecorded(LeadEvent):
     topic = "lead.feedback"
 
     outcome_id: str
+    cycle: int = 0
+    """The cycle that it ends; 0: from before outcomes named it."""
     stage: Literal[
         Stage.SQL, Stage.OPPORTUNITY, Stage.WON, Stage.LOST, Stage.RECYCLED, Stage.DISQUALIFIED
     ]
