@@ -3,14 +3,22 @@
 import asyncio
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Final
 
+from dev.stack import Process
 from tests.torture.chaos import Turns
 from tests.torture.ledger import Ledger
 from tests.torture.stand import Stand
 
-DIES_WITHIN: Final = 4.0
-"""Seconds of load in which a process should come to the place it is to die at."""
+DIES_WITHIN: Final = 8.0
+"""Seconds after its start in which a process should come to the place it is to die at."""
+AT_ONCE: Final = 2
+"""Failpoints that are gone for at the same time, in different services."""
+_OF_THE_LEASE: Final = frozenset(
+    {"before-publish", "published-not-removed", "removed", "lease-taken"}
+)
+"""Places that only the holder of the relay's lease comes to: whichever process that will be."""
 
 
 class Failpoints:
@@ -29,34 +37,46 @@ class Failpoints:
         before = self.deaths.total()
         if busy:
             await asyncio.sleep(1.0)  # the blows first
-        while self._left and time.monotonic() < until - 0.5:
-            # The rarest first, so that all are hit as often.
-            self._left.sort(key=lambda place: self.deaths[place[0]])
-            await self._one(*self._left[0])
+        number = AT_ONCE if len(self._stand.processes) > 1 else 1
+        async with asyncio.TaskGroup() as group:
+            for _ in range(number):
+                group.create_task(self._go_round(until))
         return self.deaths.total() - before
 
+    async def _go_round(self, until: float) -> None:
+        while self._left and time.monotonic() < until - 0.5:
+            # The rarest first, so that all are hit as often; each then goes to the end.
+            place = min(self._left, key=lambda place: self.deaths[place[0]])
+            self._left.remove(place)
+            await self._one(*place)
+            self._left.append(place)
+
     async def _one(self, name: str, service: str) -> None:
-        self._left.append(self._left.pop(0))
-        process = next(
-            (p for p in self._stand.processes.values() if p.service == service),
-            next(iter(self._stand.processes.values())),
-        )
-        async with self._turns[process.name]:
-            await asyncio.to_thread(process.kill)
-            self._stand.before_start()
-            process.environment["LEADLOOP_FAILPOINT"] = f"{name}:{service}:1"
-            process.start()
+        processes = self._that_may_die(name, service)
+        async with AsyncExitStack() as held:
+            for process in processes:
+                await held.enter_async_context(self._turns[process.name])
+            await self._restart(processes, f"{name}:{service}:1")
             deadline = time.monotonic() + DIES_WITHIN
-            while process.running and time.monotonic() < deadline:
+            while all(p.running for p in processes) and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
-            died = not process.running
-            del process.environment["LEADLOOP_FAILPOINT"]
-            if died:
+            if not all(p.running for p in processes):
                 self.deaths[name] += 1
-                self._ledger.note("failpoint", target=process.name, place=f"{name}:{service}")
-            else:
-                await asyncio.to_thread(process.kill)
-            self._stand.before_start()
+                self._ledger.note("failpoint", place=f"{name}:{service}")
+            await self._restart(processes, "")
+
+    def _that_may_die(self, name: str, service: str) -> list[Process]:
+        found = [p for p in self._stand.processes.values() if p.service == service]
+        if not found or len(self._stand.processes) == 1:
+            return list(self._stand.processes.values())
+        return found if name in _OF_THE_LEASE else found[:1]
+
+    async def _restart(self, processes: list[Process], failpoint: str) -> None:
+        for process in processes:
+            await asyncio.to_thread(process.kill)
+        self._stand.before_start()
+        for process in processes:
+            process.environment["LEADLOOP_FAILPOINT"] = failpoint
             process.start()
 
     def line(self) -> str:
