@@ -95,6 +95,8 @@ class KafkaBus:
         except (BusUnavailable, MissingTopics):
             raise
         except MessageSizeTooLargeError as error:
+            # Its sequence number is used up: this producer can't write to that partition any more.
+            self._discard(producer, error)
             raise ValueError(f"a message is larger than the broker takes: {error}") from error
         except (*_AWAY, AssertionError) as error:
             # What was sent may or may not arrive; nothing of it may be sent again behind the
@@ -242,18 +244,20 @@ class KafkaBus:
 async def _send_to_partition(
     producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[tuple[bytes, Message]]
 ) -> None:
-    """Send one partition's messages in as few batches as they fit in; returns once confirmed."""
-    sent: list[asyncio.Future[object]] = []
+    """Send one partition's messages in as few batches as they fit in; returns once confirmed.
+
+    Each waits for the one before it: behind one that is refused nothing may be written, and a
+    producer's first batch in a partition is taken whatever its sequence number is.
+    """
     batch = producer.create_batch()
     for key, message in records:
         headers = [(name, value.encode()) for name, value in message.headers.items()]
         record = {"timestamp": None, "key": key, "value": message.value, "headers": headers}
         if batch.append(**record) is None:
-            sent.append(await _submit(producer, batch, topic, partition))
+            await (await _submit(producer, batch, topic, partition))
             batch = producer.create_batch()
             batch.append(**record)  # the first one always fits; the broker has the last word
-    sent.append(await _submit(producer, batch, topic, partition))
-    await asyncio.gather(*sent)
+    await (await _submit(producer, batch, topic, partition))
 
 
 async def _submit(

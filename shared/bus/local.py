@@ -30,6 +30,8 @@ from shared.db.database import Database
 
 log = logging.getLogger(__name__)
 
+BEGINNING: Final = 1
+"""The first place that a writer gives out."""
 KEPT: Final = 4096
 """Newest messages of a topic that are kept in memory, for readers that keep up."""
 
@@ -225,7 +227,7 @@ class LocalSubscription:
 
     def assignment(self) -> frozenset[TopicPartition]:
         """See Subscription.assignment."""
-        return frozenset(map(place_of, self._topics))
+        return frozenset() if self._closed else frozenset(map(place_of, self._topics))
 
     async def lag(self) -> int:
         """See Subscription.lag."""
@@ -275,14 +277,14 @@ class LocalSubscription:
             return
         known = await self._positions([place_of(topic) for topic in self._topics])
         for topic in self._topics:
-            position = known.get(place_of(topic), 0)
+            position = known.get(place_of(topic), BEGINNING)
             if position > self._bus.end(topic) + 1:
                 POSITION_RESETS.labels("local", topic).inc()
                 log.warning(
                     "position is beyond the log: reading from its start",
                     extra={"topic": topic, "offset": position},
                 )
-                position = 0
+                position = BEGINNING
             self._next[topic] = position
             self._bus.note(self._group, topic, position)
 

@@ -8,11 +8,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.bus.api import Bus, Message, Received, Subscription, TopicPartition
+from shared.bus.local import LocalSubscription
+from shared.contracts.topics import TOPICS
 
 TOPIC = "lead.captured"
 OTHER = "lead.handoff"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DEADLINE = 30.0
 """Seconds until a condition must hold. Never waited out when things work."""
 
@@ -20,9 +24,21 @@ DEADLINE = 30.0
 def messages(count: int, *, keys: int = 20, topic: str = TOPIC, start: int = 0) -> list[Message]:
     """Messages whose values are their number, over some keys in turn."""
     return [
-        Message(topic, f"key-{number % keys}", str(number).encode(), {"ce_id": f"id-{number}"})
+        Message(topic, f"key-{number % keys}", str(number).encode(), headers(number))
         for number in range(start, start + count)
     ]
+
+
+def headers(number: int) -> dict[str, str]:
+    """An event's attributes as every bus gives them on."""
+    return {
+        "ce_specversion": "1.0",
+        "ce_id": f"id-{number}",
+        "ce_type": "test",
+        "ce_source": "/leadloop/capture",
+        "ce_time": "2026-03-01T12:00:00Z",
+        "traceparent": TRACE,
+    }
 
 
 @dataclass
@@ -42,7 +58,8 @@ class Database:
         """Accept what is new; what was applied before (a zombie's) is dropped, a gap is an
         error."""
         for record in records:
-            position = self.positions.get(record.place, 0)
+            # Kafka begins at 0 and the embedded log at 1.
+            position = self.positions.get(record.place, min(record.offset, 1))
             if record.offset < position:
                 continue
             assert record.offset == position, f"{position}…{record.offset} of {record.place} lost"
@@ -61,6 +78,7 @@ class Reader:
     def __init__(self, subscription: Subscription, database: Database) -> None:
         self.subscription = subscription
         self.database = database
+        self.local = isinstance(subscription, LocalSubscription)
         self.polled: list[Received] = []
 
     async def poll(self, max_records: int = 500, timeout: float = 0.2) -> Sequence[Received]:
@@ -73,9 +91,10 @@ class Reader:
 
 
 class Lab:
-    """A bus under test. ``another`` gives the bus that a second process would use."""
+    """A bus under test, which has ``publish``. ``another`` gives the bus that a second process
+    would use, or one that starts anew."""
 
-    def __init__(self, bus: Bus, another: Callable[[], Awaitable[Bus]]) -> None:
+    def __init__(self, bus: Any, another: Callable[[], Awaitable[Any]]) -> None:
         self.bus = bus
         self.another = another
 
@@ -116,6 +135,7 @@ async def until_shared(*readers: Reader) -> None:
     def shared() -> bool:
         shares = [reader.subscription.assignment() for reader in readers]
         together = frozenset[TopicPartition]().union(*shares)
-        return all(shares) and sum(map(len, shares)) == len(together) == 6
+        whole = 1 if readers[0].local else TOPICS[TOPIC].partitions
+        return all(shares) and sum(map(len, shares)) == len(together) == whole
 
     await until(shared, *readers, what="partitions shared out")

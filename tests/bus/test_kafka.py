@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ from aiokafka.structs import TopicPartition as PhysicalPartition
 
 from dev.parts.kafka import Kafka
 from dev.parts.process import free_port
-from shared.bus.api import BusUnavailable, TopicPartition
+from shared.bus.api import BusUnavailable, Message, TopicPartition
 from shared.bus.kafka import KafkaBus
 from shared.bus.metrics import POSITION_RESETS, PRODUCER_REBUILDS, STALLS
-from tests.bus.lab import TOPIC, Database, Lab, Reader, messages, until, until_shared
+from tests.bus.lab import TOPIC, Database, Lab, Reader, headers, messages, until, until_shared
 from tests.conftest import BusAddress
 
 on_kafka = pytest.mark.parametrize("bus_url", ["kafka"], indirect=True)
@@ -122,6 +123,30 @@ async def test_a_sequence_out_of_order_costs_one_publish(bus: KafkaBus) -> None:
         await bus.publish(messages(10, start=10))
     assert PRODUCER_REBUILDS._value.get() == before + 1
     await bus.publish(messages(10, start=20))
+
+
+@pytest.mark.parametrize(("before_it", "behind"), [(50, 1), (50, 3000), (0, 3000)])
+async def test_a_message_too_large_is_said_and_nothing_of_its_partition_overtakes_it(
+    bus: KafkaBus, before_it: int, behind: int
+) -> None:
+    """Whoever sets it aside must find all that came after it still to be sent; what goes to other
+    partitions is nobody's trouble."""
+    huge = Message(TOPIC, "key-0", b"x" * 1_200_000, headers(0))
+    before, after = messages(before_it, keys=1), messages(behind, keys=1, start=100)
+    others = [replace(m, key=f"other-{m.key}") for m in messages(3000, keys=300, start=10_000)]
+    for _ in range(3):  # and again, as the relay does
+        with pytest.raises(ValueError, match="larger than the broker takes"):
+            await bus.publish([*others[:1500], *before, huge, *after, *others[1500:]])
+    await bus.publish([*before, *after])
+    database = Database()
+    async with _lab(bus).reader(database) as reader:
+        last = after[-1].value
+        await until(lambda: last in [m.value for m in database.applied], reader)
+    numbers = [int(m.value or b"") for m in database.applied if m.key == "key-0"]
+    expected = [*range(before_it), *range(100, 100 + behind)]
+    assert list(dict.fromkeys(numbers)) == expected
+    assert numbers[-len(expected) :] == expected
+    assert not set(numbers[: -len(expected)]) & set(range(100, 100 + behind)), "it was overtaken"
 
 
 async def test_a_cancelled_publish_takes_its_producer_along(bus: KafkaBus) -> None:
