@@ -8,10 +8,8 @@ like the writer in ``SERVICES``.
 
 import asyncio
 import logging
-from bisect import bisect_left
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from typing import Final
 
 from sqlalchemy import Connection
@@ -32,8 +30,8 @@ log = logging.getLogger(__name__)
 
 BEGINNING: Final = 1
 """The first place that a writer gives out."""
-KEPT: Final = 4096
-"""Newest messages of a topic that are kept in memory, for readers that keep up."""
+KEPT: Final = 512
+"""Newest messages of a topic that are kept in memory at least, for readers that keep up."""
 
 
 def place_of(topic: str) -> TopicPartition:
@@ -158,29 +156,28 @@ class _Tail:
 
     def __init__(self) -> None:
         self.gone = self.end = 0
-        self._messages: deque[Received] = deque()
-        self._offsets: deque[int] = deque()
+        self._messages: list[Received] = []
+        self._offsets: list[int] = []
 
     def append(self, message: Received) -> None:
         self.end = message.offset
         self._messages.append(message)
         self._offsets.append(message.offset)
-        while len(self._messages) > KEPT:
-            self.gone = self._messages.popleft().offset
-            self._offsets.popleft()
+        if len(self._messages) >= 2 * KEPT:  # seldom, because a list is cut by copying it
+            self.gone = self._offsets[-KEPT - 1]
+            del self._messages[:-KEPT], self._offsets[:-KEPT]
 
     def forget(self, upto: int) -> None:
         """What there is up to this place is in the table only."""
         self.gone, self.end = max(self.gone, upto), max(self.end, upto)
-        while self._offsets and self._offsets[0] <= upto:
-            self._messages.popleft()
-            self._offsets.popleft()
+        at = bisect_right(self._offsets, upto)
+        del self._messages[:at], self._offsets[:at]
 
     def since(self, start: int, limit: int) -> Sequence[Received] | None:
         if start <= self.gone:
             return None
         at = bisect_left(self._offsets, start)
-        return list(islice(self._messages, at, at + limit))
+        return self._messages[at : at + limit]
 
 
 class LocalSubscription:
