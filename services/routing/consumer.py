@@ -1,17 +1,14 @@
-"""Which events routing reads, and what it does about them."""
+"""Which handler takes which event."""
 
-from services.routing.handlers.handing_out import (
-    on_contact_updated,
-    on_lead_qualified,
-    on_outcome_recorded,
-)
-from services.routing.store.work import RoutingWork
+from typing import Final
+
+from services.routing.handlers import handing_out
+from services.routing.store.unit import Routing
 from shared.contracts.events import ContactUpdated, LeadQualified, OutcomeRecorded
 from shared.runtime.consumer import Handlers
 
-GROUP = "routing"
-HANDLERS: Handlers[RoutingWork] = {
-    LeadQualified: on_lead_qualified,
-    ContactUpdated: on_contact_updated,
-    OutcomeRecorded: on_outcome_recorded,
+HANDLERS: Final[Handlers[Routing]] = {
+    LeadQualified: handing_out.on_lead_qualified,
+    ContactUpdated: handing_out.on_contact_updated,
+    OutcomeRecorded: handing_out.on_outcome_recorded,
 }

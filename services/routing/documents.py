@@ -1,11 +1,13 @@
 """The shapes of the API: what callers send, and what they get."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.routing.domain.assignment import Assignment
+from services.routing.domain.explanation import Explanation
 from services.routing.domain.reps import Rep
 
 RepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -76,6 +78,9 @@ class PolicyIn(BaseModel):
     accept_minutes: Annotated[float, Field(gt=0, le=525600)]
     """Minutes from acknowledging to accepting or rejecting."""
     max_attempts: Annotated[int, Field(ge=1, le=100)]
+    """Reps a lead is offered to, one after the other, in one round."""
+    max_rounds: Annotated[int, Field(ge=1, le=100)] = 3
+    """Rounds until a lead that nobody takes waits for a change of a rep or of the policy."""
     rules: Annotated[list[RuleIn], Field(max_length=200)] = []
 
 
@@ -94,7 +99,7 @@ class RejectIn(AnswerIn):
 
 def rep_json(rep: Rep) -> dict[str, Any]:
     """A rep as the API shows it."""
-    return {name: getattr(rep, name) for name in Rep.__dataclass_fields__}
+    return {name: getattr(rep, name) for name in RepIn.model_fields}
 
 
 def assignment_json(assignment: Assignment) -> dict[str, Any]:
@@ -117,19 +122,21 @@ def assignment_json(assignment: Assignment) -> dict[str, Any]:
     }
 
 
-def decision_json(row: Any) -> dict[str, Any]:
-    """A stored decision as the API shows it."""
+def decision_json(made: Explanation) -> dict[str, Any]:
+    """A stored decision as the API shows it: the candidates who came first, and how many more
+    there were."""
     return {
-        "lead_id": row.lead_id,
-        "cycle": row.cycle,
-        "attempt": row.attempt,
-        "policy_version": row.policy_version,
-        "rule_id": row.rule_id,
-        "rep_id": row.rep_id,
-        "reason": row.reason,
-        "unrouted_reason": row.unrouted_reason,
-        "decided_at": rfc3339(row.decided_at),
-        "candidates": row.candidates,
+        "lead_id": made.lead_id,
+        "cycle": made.cycle,
+        "attempt": made.attempt,
+        "policy_version": made.policy_version,
+        "rule_id": made.rule_id,
+        "rep_id": made.rep_id,
+        "reason": made.reason,
+        "unrouted_reason": made.unrouted_reason,
+        "decided_at": rfc3339(made.decided_at),
+        "candidates": [asdict(one) for one in made.candidates],
+        "left_out": made.left_out,
     }
 
 

@@ -1,93 +1,106 @@
-"""Routing: hands each MQL to exactly one rep and runs the clock on their answer."""
+"""Routing, put together: its table of contents."""
 
+from functools import partial
 from pathlib import Path
 
-from services.routing.consumer import GROUP, HANDLERS
-from services.routing.domain.policy import STARTER
-from services.routing.domain.reps import Rep
+from services.routing.consumer import HANDLERS
+from services.routing.domain.policy import STARTER, Compiled
 from services.routing.handlers import deadlines, setting_up
 from services.routing.http.assignments import assignments_router
 from services.routing.http.reps import reps_router
 from services.routing.http.stream import Changes, stream_router
 from services.routing.metrics import UNROUTED_NOW
 from services.routing.settings import Settings
-from services.routing.store import reads
-from services.routing.store.work import RoutingWork, Wakes
+from services.routing.store import queries
+from services.routing.store.unit import Routing, Wakes
 from services.routing.web.pages import pages_router
 from shared.contracts.topics import topics_read_by
+from shared.db.database import Database
 from shared.runtime.consumer import Consumer
 from shared.runtime.http import create_app
-from shared.runtime.parts import Timer
+from shared.runtime.parts import Alarm, Timer
 from shared.runtime.service import Infra, Service, standard_parts
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
-HERE = Path(__file__).parent
+NAME = "routing"
+MIGRATIONS = Path(__file__).parent / "migrations"
+AT_MOST = {"sqlite": 15.0, "postgresql": 2.0}
+"""Longest time between two looks at the clock: in a SQLite file nobody else sets deadlines."""
+COUNT_SECONDS = 15.0
+"""How often the leads that nobody has are counted for operators."""
 SAMPLE_REPS = (
-    Rep("rep-ana", "Ana Almeida", "ana@reps.example", 1, 20, True, "Europe/Lisbon"),
-    Rep("rep-ben", "Ben Baker", "ben@reps.example", 1, 20, True, "Europe/London"),
-    Rep("rep-chloe", "Chloe Caron", "chloe@reps.example", 2, 20, True, "Europe/Paris"),
+    ("rep-ana", "Ana Almeida", "ana@reps.example", 1, "Europe/Lisbon"),
+    ("rep-ben", "Ben Baker", "ben@reps.example", 1, "Europe/London"),
+    ("rep-chloe", "Chloe Caron", "chloe@reps.example", 2, "Europe/Paris"),
 )
 
 
 def build(settings: Settings, infra: Infra) -> Service:
-    """Routing's application and parts."""
+    """Hands each MQL to exactly one rep and runs the clock on their answer."""
+    at_most = AT_MOST[infra.db.dialect]
     hub = Changes(infra.db)
-    sweeper = Timer("routing.sweep", every=settings.tick_seconds, run=lambda: _sweep(transactions))
-    breaches = Timer(
-        "routing.deadlines", every=settings.tick_seconds, run=lambda: _expire(transactions)
-    )
-    wakes = Wakes(changed=hub.soon, room=sweeper.soon)
+    breaches = Alarm("routing.deadlines", look=lambda: _expire(transactions), at_most=at_most)
+    sweeper = Alarm("routing.sweep", look=lambda: _sweep(transactions), at_most=at_most)
+    count = Timer("routing.count", every=COUNT_SECONDS, run=lambda: _count(infra.db))
+    wakes = Wakes(changed=hub.soon, due=breaches.soon, retry=sweeper.soon)
     transactions = Transactions(
-        infra.db, "routing", infra.clock, lambda conn: RoutingWork(conn, infra.clock, wakes)
+        infra.db, infra.clock, partial(Routing, compiled=Compiled(), wakes=wakes)
     )
-    consumer = Consumer(
+    app = create_app(
+        NAME,
         "routing",
-        GROUP,
-        topics_read_by("routing"),
-        HANDLERS,
-        transactions,
-        infra.bus,
-        infra.clock,
+        infra,
+        description="Hands each MQL to exactly one rep and runs the clock on their answer.",
     )
-    app = create_app("routing", "routing", infra, description=__doc__ or "")
     app.include_router(reps_router(transactions))
     app.include_router(assignments_router(transactions))
     app.include_router(stream_router(hub))
     app.include_router(pages_router(transactions))
+    consumer = Consumer(
+        NAME,
+        topics_read_by(NAME),
+        HANDLERS,
+        transactions,
+        infra.bus,
+        max_batch=settings.batch,
+    )
     return Service(
-        name="routing",
+        name=NAME,
         app=app,
         db=infra.db,
-        migrations=HERE / "migrations",
-        parts=[*standard_parts(infra, transactions), consumer, breaches, sweeper, hub],
-        seed=lambda: _seed(transactions),
+        migrations=MIGRATIONS,
+        parts=[consumer, breaches, sweeper, count, hub, *standard_parts(infra, NAME, transactions)],
+        seed=lambda: transactions.run_here(_seed),
     )
 
 
-async def _expire(transactions: Transactions[RoutingWork]) -> int:
-    async with transactions.db.read() as conn:
-        if not await reads.any_overdue(conn):
-            return 0
-    async with transactions.begin() as work:
-        return await deadlines.expire_overdue(work)
+async def _expire(transactions: Transactions[Routing]) -> float | None:
+    seconds = await transactions.db.read(queries.seconds_to_deadline)
+    if seconds is None or seconds > 0:
+        return seconds
+    done = await transactions.run(deadlines.expire_overdue)
+    return 0.0 if done else 0.1  # another process is at it
 
 
-async def _sweep(transactions: Transactions[RoutingWork]) -> int:
-    async with transactions.db.read() as conn:
-        count, due = await reads.unrouted(conn)
-        UNROUTED_NOW.set(count)
-        if not due or not await reads.anybody_has_room(conn):
-            return 0
-    async with transactions.begin() as work:
-        return await deadlines.sweep_unrouted(work)
+async def _sweep(transactions: Transactions[Routing]) -> float | None:
+    seconds = await transactions.db.read(queries.seconds_to_retry)
+    if seconds is None or seconds > 0:
+        return seconds
+    looked_at = await transactions.run(deadlines.sweep_unrouted)
+    return 0.0 if looked_at else None  # whoever has room again wakes us
 
 
-async def _seed(transactions: Transactions[RoutingWork]) -> None:
+async def _count(db: Database) -> int:
+    UNROUTED_NOW.set(await db.read(queries.count_unrouted))
+    return 0
+
+
+def _seed(unit: Routing) -> None:
     """A policy and three reps, where there is neither."""
-    async with transactions.begin() as work:
-        await work.pool()
-        if (await work.policy()).version == 0:
-            await setting_up.put_policy(work, STARTER)
-        if not await work.reps.ids():
-            for rep in SAMPLE_REPS:
-                await work.reps.add(rep)
+    nobody = not unit.pool().reps
+    if unit.policy().version == 0:
+        setting_up.put_policy(unit, STARTER)
+    for rep_id, name, email, weight, time_zone in SAMPLE_REPS if nobody else ():
+        values = {"rep_id": rep_id, "name": name, "email": email, "weight": weight}
+        more = {"capacity": 20, "active": True, "time_zone": time_zone}
+        setting_up.add_rep(unit, {**values, **more})

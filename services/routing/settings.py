@@ -1,14 +1,17 @@
-"""Settings of routing, from environment variables."""
+"""Routing's settings, from the environment (``LEADLOOP_ROUTING_…``)."""
 
+from typing import Annotated
+
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """How often the clock is looked at. Everything else is the routing policy, by API."""
+    """What an operator may change about routing; the rest is the routing policy, by API."""
 
     model_config = SettingsConfigDict(
         env_prefix="LEADLOOP_ROUTING_", env_file=".env", env_ignore_empty=True, extra="ignore"
     )
 
-    tick_seconds: float = 0.5
-    """Seconds between looks at deadlines and at leads nobody has."""
+    batch: Annotated[int, Field(ge=1, le=5000)] = 500
+    """Most events that share one transaction."""

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -143,6 +145,54 @@ class Timer(Loop):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._now.wait(), self._every)
         self._now.clear()
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        self._now.set()
+        await super().stop()
+
+
+class Alarm(Loop):
+    """Calls ``look`` when something is due: it does that, and returns the seconds until there is
+    something to do again, or None when it knows of nothing.
+
+    It looks at least every ``at_most`` seconds, because other processes write too. Like a timer it
+    forgets nothing on a restart: what is due must be rows in the database.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        look: Callable[[], Awaitable[float | None]],
+        at_most: float,
+        serves: bool = False,
+    ) -> None:
+        super().__init__(name, serves=serves)
+        self._look = look
+        self._at_most = at_most
+        self._now = asyncio.Event()
+        self._planned = self._asked = math.inf
+
+    def soon(self, seconds: float = 0.0) -> None:
+        """There is something to do in so many seconds; call it on the event loop."""
+        at = time.monotonic() + seconds
+        self._asked = min(self._asked, at)
+        if at < self._planned:
+            self._now.set()
+
+    async def step(self) -> None:
+        self._now.clear()
+        self._asked = math.inf
+        self._planned = -math.inf  # who asks while we look is heard afterwards
+        seconds = await self._look()
+        self.healthy()
+        now = time.monotonic()
+        wait = self._at_most if seconds is None else min(seconds, self._at_most)
+        self._planned = min(now + wait, self._asked)
+        if self._planned > now and not self.stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._now.wait(), self._planned - now)
 
     async def stop(self) -> None:
         self.stopping.set()

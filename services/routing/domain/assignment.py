@@ -5,7 +5,7 @@ or the clock, was faster.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -88,26 +88,31 @@ class Assignment:
     definition_version: int
     assigned_at: datetime
     due_at: datetime
+    updated_at: datetime
     acknowledged_at: datetime | None = None
     answered_at: datetime | None = None
     reason: RejectReason | None = None
+    note: str | None = None
     closed_at: datetime | None = None
+    closed_because: str | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether the lead waits for the rep's answer."""
+        return self.state in WAITING
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A past attempt of a lead, as far as the next choice cares."""
-
-    rep_id: str
-    attempt: int
-    state: State
-    reason: RejectReason | None = None
+    def closed(self, why: str, now: datetime) -> "Assignment":
+        """The rep owns the lead no longer; an attempt that waited counts as expired."""
+        # A transaction that had to wait for others may have begun before this was assigned.
+        at = max(now, self.assigned_at)
+        state = State.EXPIRED if self.waits else self.state
+        return replace(self, state=state, closed_at=at, closed_because=why, updated_at=at)
 
 
 _HAD_IT: Final = "had this lead already"
 
 
-def kept_out(history: Iterable[Attempt], round_base: int) -> dict[str, str]:
+def kept_out(history: Iterable[Assignment], round_base: int) -> dict[str, str]:
     """Who may not have the next attempt of the running round, and why, in words.
 
     A round is the attempts after ``round_base``. In one round nobody gets a lead twice; and whoever
@@ -118,7 +123,7 @@ def kept_out(history: Iterable[Attempt], round_base: int) -> dict[str, str]:
     return had | _turned_down(history)
 
 
-def kept_out_of_new_round(history: Iterable[Attempt], *, rested: bool) -> list[dict[str, str]]:
+def kept_out_of_new_round(history: Iterable[Assignment], *, rested: bool) -> list[dict[str, str]]:
     """Who may not open a new round: one answer after the other, each to be tried in turn.
 
     First whoever never had the lead. Once it has rested, then anybody but the one who let it
@@ -133,7 +138,7 @@ def kept_out_of_new_round(history: Iterable[Attempt], *, rested: bool) -> list[d
     return tries
 
 
-def _turned_down(history: Iterable[Attempt]) -> dict[str, str]:
+def _turned_down(history: Iterable[Assignment]) -> dict[str, str]:
     # Somebody without capacity may have some later; a wrong territory stays wrong.
     return {
         past.rep_id: f"turned this lead down: {past.reason}"

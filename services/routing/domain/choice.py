@@ -12,10 +12,13 @@ leave, somebody with another weight) starts level with the others, and so is not
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
-_SAME = 9
+KEPT: Final = 10
+"""Most candidates that a decision tells of."""
+_SAME: Final = 9
 """Decimals at which two shortfalls count as equal: beyond them is rounding noise."""
 
 
@@ -83,6 +86,7 @@ class Unrouted(StrEnum):
     NO_ROOM = "NO_ROOM"
     ALL_HAD_IT = "ALL_HAD_IT"
     ATTEMPTS_USED = "ATTEMPTS_USED"
+    ROUNDS_USED = "ROUNDS_USED"
 
 
 UNROUTED_WORDS: Mapping[Unrouted, str] = {
@@ -90,6 +94,7 @@ UNROUTED_WORDS: Mapping[Unrouted, str] = {
     Unrouted.NO_ROOM: "every rep who may have this lead is full",
     Unrouted.ALL_HAD_IT: "every rep with room had this lead already",
     Unrouted.ATTEMPTS_USED: "the last attempt ran out",
+    Unrouted.ROUNDS_USED: "the last round is over: it waits until a rep or the policy is changed",
 }
 
 
@@ -100,8 +105,24 @@ class Decision:
     rep_id: str | None
     reason: str
     candidates: tuple[Candidate, ...]
+    """Those who came first, whether they could have it or not, and the one who got it."""
     rule_id: str | None = None
     unrouted: Unrouted | None = None
+    left_out: int = 0
+    """Reps that ``candidates`` does not tell of."""
+
+
+_Rank = tuple[float, int, int, str]
+"""What the choice goes by: minus the shortfall, minus the weight, the last turn, the id."""
+
+
+@dataclass(slots=True)
+class _Field:
+    """Who shares the leads of a group, and how much they were given together."""
+
+    reps: list[Standing]
+    weights: int
+    given: float
 
 
 @dataclass(slots=True)
@@ -110,6 +131,7 @@ class Pool:
 
     reps: dict[str, Standing] = field(default_factory=dict)
     turn: int = 0
+    _fields: dict[Group, _Field] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reps: Iterable[Standing]) -> "Pool":
@@ -122,22 +144,26 @@ class Pool:
         """Whether anybody could take one more lead."""
         return any(rep.has_room for rep in self.reps.values())
 
+    def join(self, rep: Standing) -> None:
+        """Add a rep, or put a changed one in place."""
+        self.reps[rep.rep_id] = rep
+        self._fields.clear()
+
     def choose(self, group: Group, excluded: Mapping[str, str]) -> Decision:
         """Weigh every rep for one lead. ``excluded`` says, in words, who may not have it and why.
 
         Changes nothing: ``give`` does.
         """
-        sharing = [rep for rep in self.reps.values() if rep.shares and group.holds(rep.rep_id)]
-        weights = sum(rep.weight for rep in sharing)
-        given = sum(rep.assigned + rep.calibration for rep in sharing)
-        candidates = tuple(
-            _candidate(rep, group, excluded, given, weights) for rep in self.reps.values()
-        )
-        best = min((c for c in candidates if c.eligible), key=_rank, default=None)
+        ranks = self._ranks(group)
+        best = next((r for r in ranks if self.reps[r[3]].has_room and r[3] not in excluded), None)
+        candidates = self._candidates(group, ranks, excluded, best)
+        left_out = len(self.reps) - len(candidates)
         if best is None:
-            unrouted = _nobody(candidates, sharing)
-            return Decision(None, UNROUTED_WORDS[unrouted], candidates, group.rule_id, unrouted)
-        return Decision(best.rep_id, _because(best, candidates), candidates, group.rule_id)
+            unrouted = self._nobody(group, excluded)
+            reason = UNROUTED_WORDS[unrouted]
+            return Decision(None, reason, candidates, group.rule_id, unrouted, left_out)
+        reason = _because(best, candidates)
+        return Decision(best[3], reason, candidates, group.rule_id, None, left_out)
 
     def give(self, rep_id: str) -> None:
         """Count one more lead for this rep."""
@@ -146,6 +172,9 @@ class Pool:
         rep.assigned += 1
         rep.waiting += 1
         rep.last_turn = self.turn
+        for group, sharing in self._fields.items():
+            if group.holds(rep_id):
+                sharing.given += 1
 
     def release(self, rep_id: str) -> None:
         """A lead no longer waits for this rep's answer."""
@@ -153,12 +182,63 @@ class Pool:
         if rep is not None and rep.waiting > 0:
             rep.waiting -= 1
 
+    def _field(self, group: Group) -> _Field:
+        found = self._fields.get(group)
+        if found is None:
+            reps = [rep for rep in self.reps.values() if rep.shares and group.holds(rep.rep_id)]
+            weights = sum(rep.weight for rep in reps)
+            given = sum(rep.assigned + rep.calibration for rep in reps)
+            found = self._fields[group] = _Field(reps, weights, given)
+        return found
+
+    def _ranks(self, group: Group) -> list[_Rank]:
+        """Of everybody who shares in the group, in the order in which they are due."""
+        sharing = self._field(group)
+        share = sharing.given / sharing.weights if sharing.weights else 0.0
+        ranks = [
+            (
+                round(rep.assigned + rep.calibration - share * rep.weight, _SAME),
+                -rep.weight,
+                rep.last_turn,
+                rep.rep_id,
+            )
+            for rep in sharing.reps
+        ]
+        ranks.sort()
+        # The next lead finds nearly the same order, which is soon sorted again.
+        sharing.reps = [self.reps[rank[3]] for rank in ranks]
+        return ranks
+
+    def _candidates(
+        self, group: Group, ranks: list[_Rank], excluded: Mapping[str, str], best: _Rank | None
+    ) -> tuple[Candidate, ...]:
+        """The first of those who share, the best among them, and others while there is room."""
+        first = ranks[:KEPT]
+        if best is not None and best not in first:
+            first[-1] = best
+        told = [(self.reps[rank[3]], -rank[0] + 0.0) for rank in first]
+        candidates = [_candidate(rep, group, excluded, short) for rep, short in told]
+        if len(candidates) < KEPT:
+            names = {rank[3] for rank in ranks}
+            others = (rep for rep in self.reps.values() if rep.rep_id not in names)
+            for rep, _ in zip(others, range(KEPT - len(candidates)), strict=False):
+                candidates.append(_candidate(rep, group, excluded, None))
+        return tuple(candidates)
+
+    def _nobody(self, group: Group, excluded: Mapping[str, str]) -> Unrouted:
+        sharing = self._field(group).reps
+        if not sharing:
+            return Unrouted.NO_REP
+        if any(not rep.has_room and rep.rep_id not in excluded for rep in sharing):
+            return Unrouted.NO_ROOM
+        return Unrouted.ALL_HAD_IT
+
 
 def undecided(pool: Pool, group: Group, unrouted: Unrouted) -> Decision:
     """The decision to give a lead to nobody, whoever had room."""
-    excluded = dict.fromkeys(pool.reps, UNROUTED_WORDS[unrouted])
-    weighed = pool.choose(group, excluded)
-    return Decision(None, UNROUTED_WORDS[unrouted], weighed.candidates, group.rule_id, unrouted)
+    words = UNROUTED_WORDS[unrouted]
+    weighed = pool.choose(group, dict.fromkeys(pool.reps, words))
+    return replace(weighed, reason=words, unrouted=unrouted)
 
 
 def level(rep: Standing, others: Iterable[Standing]) -> float:
@@ -176,19 +256,16 @@ def level(rep: Standing, others: Iterable[Standing]) -> float:
 
 
 def _candidate(
-    rep: Standing, group: Group, excluded: Mapping[str, str], given: float, weights: int
+    rep: Standing, group: Group, excluded: Mapping[str, str], shortfall: float | None
 ) -> Candidate:
-    own = rep.assigned + rep.calibration
     why_not = _why_not(rep, group, excluded)
-    shares = rep.shares and group.holds(rep.rep_id)
-    shortfall = round(given * rep.weight / weights - own, _SAME) + 0.0 if shares else None
     return Candidate(
         rep.rep_id,
         why_not is None,
         why_not or f"room for {rep.capacity - rep.waiting} more",
         shortfall,
         rep.weight,
-        own,
+        rep.assigned + rep.calibration,
         rep.waiting,
         rep.capacity,
         rep.last_turn,
@@ -209,27 +286,13 @@ def _why_not(rep: Standing, group: Group, excluded: Mapping[str, str]) -> str | 
     return None
 
 
-def _rank(candidate: Candidate) -> tuple[float, int, int, str]:
-    assert candidate.shortfall is not None
-    return (-candidate.shortfall, -candidate.weight, candidate.last_turn, candidate.rep_id)
-
-
-def _because(best: Candidate, candidates: Iterable[Candidate]) -> str:
-    rivals = [c for c in candidates if c.eligible and c.rep_id != best.rep_id]
+def _because(best: _Rank, candidates: Iterable[Candidate]) -> str:
+    rivals = [c for c in candidates if c.eligible and c.rep_id != best[3]]
     if not rivals:
         return "the only rep who could take it"
-    level_rivals = [c for c in rivals if c.shortfall == best.shortfall]
+    level_rivals = [c for c in rivals if c.shortfall == -best[0] + 0.0]
     if not level_rivals:
-        return f"largest shortfall: {best.shortfall:.2f} leads behind the fair share"
-    if any(c.weight == best.weight for c in level_rivals):
+        return f"largest shortfall: {-best[0] + 0.0:.2f} leads behind the fair share"
+    if any(c.weight == -best[1] for c in level_rivals):
         return "level with others, and waited longest"
     return "level with others, and has the largest weight"
-
-
-def _nobody(candidates: Iterable[Candidate], sharing: list[Standing]) -> Unrouted:
-    if not sharing:
-        return Unrouted.NO_REP
-    ids = {rep.rep_id for rep in sharing}
-    if any(c.why.startswith("full") for c in candidates if c.rep_id in ids):
-        return Unrouted.NO_ROOM
-    return Unrouted.ALL_HAD_IT

@@ -26,11 +26,13 @@ class Lead:
     """The last attempt number used in this cycle."""
     round_base: int = 0
     """The last attempt number of the rounds before the running one."""
+    rounds: int = 0
+    """Rounds begun, in this cycle and since somebody last changed a rep or the policy."""
     unrouted_at: datetime | None = None
     """Since when nobody has it; None while somebody does."""
     unrouted_reason: str | None = None
     retry_at: datetime | None = None
-    """When the sweep looks at it next."""
+    """When the sweep looks at it next; None: once somebody changes a rep or the policy."""
     rest_until: datetime | None = None
     """Until then it is only offered to reps who never had it."""
 
@@ -38,3 +40,12 @@ class Lead:
         """What a policy's conditions may ask about."""
         known = {name: value for name, value in self.attribution.items() if value is not None}
         return known | dict(self.facts) | {"score": self.score, "grade": self.grade}
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Who a lead is: personal data, for the rep who has it and for admins."""
+
+    lead_id: str
+    contact: Mapping[str, Any]
+    updated_at: datetime

@@ -1,12 +1,15 @@
 """The routing policy: how long a rep has, how often a lead is tried, and who may have which lead.
 
+A lead is offered to ``max_attempts`` reps, one after the other: a round. When nobody took it, it
+rests for the time of a first answer and is offered again, ``max_rounds`` times at most.
+
 Rules are tried in order; the first whose conditions all hold names the reps. A lead that no rule
 matches may go to anybody. A rule is strict: when its reps are full the lead waits for them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.routing.domain.choice import Group
@@ -45,6 +48,8 @@ class Policy:
     """Time from acknowledging to accepting or rejecting."""
     max_attempts: int
     """Reps a lead is tried with in one round, before it waits unrouted."""
+    max_rounds: int = 3
+    """Rounds before it waits until somebody changes a rep or the policy."""
     rules: tuple[Rule, ...] = field(default=())
 
     def group(self, context: Mapping[str, Any]) -> Group:
@@ -59,9 +64,11 @@ STARTER: Mapping[str, Any] = {
     "sla_minutes": 60.0,
     "accept_minutes": 240.0,
     "max_attempts": 3,
+    "max_rounds": 3,
     "rules": [],
 }
-"""What a fresh installation begins with, and what holds before anybody wrote a policy."""
+"""What a fresh installation begins with, what holds before anybody wrote a policy, and what a
+policy from before a field was invented says of it."""
 
 
 def read_policy(version: int, document: Mapping[str, Any]) -> Policy:
@@ -79,8 +86,25 @@ def read_policy(version: int, document: Mapping[str, Any]) -> Policy:
         timedelta(minutes=document["sla_minutes"]),
         timedelta(minutes=document["accept_minutes"]),
         document["max_attempts"],
+        document.get("max_rounds", STARTER["max_rounds"]),
         tuple(rules),
     )
+
+
+class Compiled:
+    """Compiled policies by version, for the life of the process: documents never change."""
+
+    def __init__(self) -> None:
+        self._by_version = {0: read_policy(0, STARTER)}
+
+    def find(self, version: int) -> Policy | None:
+        """A version that was compiled before."""
+        return self._by_version.get(version)
+
+    def add(self, version: int, document: Mapping[str, Any]) -> Policy:
+        """Compile a version."""
+        found = self._by_version[version] = read_policy(version, document)
+        return found
 
 
 def unknown_reps(document: Mapping[str, Any], known: Collection[str]) -> list[tuple[str, str]]:
@@ -103,3 +127,12 @@ def _conditions(
         except ConditionError as error:
             errors.append((f"/rules/{index}/when/{place}{error.pointer_suffix}", error.message))
     return tuple(compiled)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One version of the policy, as it was written."""
+
+    version: int
+    document: Mapping[str, Any]
+    created_at: datetime

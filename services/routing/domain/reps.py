@@ -1,7 +1,10 @@
 """The people leads are given to."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import available_timezones
+
+from services.routing.domain.choice import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +18,31 @@ class Rep:
     capacity: int
     active: bool
     time_zone: str
+    created_at: datetime
+    assigned: int = 0
+    """Leads handed to this rep so far, answered or not."""
+    calibration: float = 0.0
+    """Credit for leads this rep could not have had."""
+    last_turn: int = 0
+    """The pool's turn at which this rep got a lead last; 0: never."""
 
     @property
     def shares(self) -> bool:
         """Whether leads are shared out to this rep at all."""
         return self.active and self.weight > 0
+
+    def standing(self, waiting: int) -> Standing:
+        """This rep as the choice sees them, with so many leads waiting for an answer."""
+        return Standing(
+            self.rep_id,
+            self.weight,
+            self.capacity,
+            self.active,
+            self.assigned,
+            self.calibration,
+            waiting,
+            self.last_turn,
+        )
 
 
 def starts_level(before: Rep, after: Rep) -> bool:

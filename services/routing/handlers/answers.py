@@ -1,15 +1,18 @@
 """A rep's three answers. Each is one conditional change: whoever comes second is told so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 from services.routing.domain.assignment import (
+    MOVES,
     Assignment,
     Move,
     goes_to_another_rep,
     is_repeat,
 )
 from services.routing.handlers.handing_out import pass_on
-from services.routing.ports import Work
+from services.routing.store.unit import Routing
 from shared.contracts.events import LeadAccepted, LeadAcknowledged, LeadRejected
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import REASON_CLASS, RejectReason
@@ -26,123 +29,120 @@ class Answer:
     """Fencing: the answer counts for this attempt only."""
 
 
-async def acknowledge(work: Work, answer: Answer) -> Assignment:
+def acknowledge(unit: Routing, answer: Answer) -> Assignment:
     """Seen: from now on the deadline to accept or reject runs. Raises Problem 403, 404, 409."""
-    now, policy = await work.now(), await work.policy()
-    done = await work.assignments.answer(
-        answer.assignment_id,
+    found = _find(unit, answer)
+    if not _moves(found, Move.ACKNOWLEDGE):
+        return found
+    done = _put(
+        unit,
+        found,
         Move.ACKNOWLEDGE,
-        now,
-        rep_id=answer.rep_id,
-        attempt=answer.attempt,
-        due_at=now + policy.accept,
+        acknowledged_at=unit.now,
+        due_at=unit.now + unit.policy().accept,
     )
-    if done is None:
-        return await _repeat_or_refuse(work, answer, Move.ACKNOWLEDGE)
-    work.emit(
+    unit.emit(
         LeadAcknowledged(
             lead_id=done.lead_id,
             assignment_id=done.assignment_id,
             rep_id=done.rep_id,
             attempt=done.attempt,
             cycle=done.cycle,
-            acknowledged_at=now,
+            acknowledged_at=unit.now,
             due_at=done.due_at,
-        ),
-        at=now,
+        )
     )
     return done
 
 
-async def accept(work: Work, answer: Answer) -> Assignment:
+def accept(unit: Routing, answer: Answer) -> Assignment:
     """Mine to work. Raises Problem 403, 404, 409."""
-    now = await work.now()
-    done = await work.assignments.answer(
-        answer.assignment_id, Move.ACCEPT, now, rep_id=answer.rep_id, attempt=answer.attempt
-    )
-    if done is None:
-        return await _repeat_or_refuse(work, answer, Move.ACCEPT)
-    work.emit(
-        LeadAccepted(
-            lead_id=done.lead_id,
-            assignment_id=done.assignment_id,
-            rep_id=done.rep_id,
-            attempt=done.attempt,
-            cycle=done.cycle,
-            definition_version=done.definition_version,
-            assigned_at=done.assigned_at,
-            due_at=done.due_at,
-            answered_at=now,
-        ),
-        at=now,
-    )
+    found = _find(unit, answer)
+    if not _moves(found, Move.ACCEPT):
+        return found
+    done = _put(unit, found, Move.ACCEPT, answered_at=unit.now)
+    unit.emit(LeadAccepted(**_told(done, unit.now)))
     return done
 
 
-async def reject(
-    work: Work, answer: Answer, reason: RejectReason, note: str | None = None
+def reject(
+    unit: Routing, answer: Answer, reason: RejectReason, note: str | None = None
 ) -> Assignment:
     """Not mine. A procedural reason gives the lead to somebody else at once, any other ends the
     matter for routing. Raises Problem 403, 404, 409."""
-    if goes_to_another_rep(reason):
-        await work.pool()  # before the assignment: everybody locks in this order
-    now = await work.now()
-    done = await work.assignments.answer(
-        answer.assignment_id,
+    passes_on = goes_to_another_rep(reason)
+    if passes_on:
+        unit.pool()  # before the assignment: everybody locks in this order
+    found = _find(unit, answer)
+    if not _moves(found, Move.REJECT, reason):
+        return found
+    done = _put(
+        unit,
+        found,
         Move.REJECT,
-        now,
-        rep_id=answer.rep_id,
-        attempt=answer.attempt,
+        answered_at=unit.now,
         reason=reason,
         note=note,
+        closed_at=unit.now,
+        closed_because="REJECTED",
     )
-    if done is None:
-        return await _repeat_or_refuse(work, answer, Move.REJECT, reason)
-    work.emit(
-        LeadRejected(
-            lead_id=done.lead_id,
-            assignment_id=done.assignment_id,
-            rep_id=done.rep_id,
-            attempt=done.attempt,
-            cycle=done.cycle,
-            definition_version=done.definition_version,
-            assigned_at=done.assigned_at,
-            due_at=done.due_at,
-            answered_at=now,
-            reason=reason,
-            reason_class=REASON_CLASS[reason],
-        ),
-        at=now,
+    unit.emit(
+        LeadRejected(**_told(done, unit.now), reason=reason, reason_class=REASON_CLASS[reason])
     )
-    if goes_to_another_rep(reason):
-        await _to_somebody_else(work, done)
+    if passes_on:
+        _to_somebody_else(unit, done)
     return done
 
 
-async def _to_somebody_else(work: Work, done: Assignment) -> None:
-    await work.leads.load([done.lead_id])
-    lead = work.leads.get(done.lead_id)
-    if lead is None or lead.cycle != done.cycle:
-        return
-    # The pool was locked before the answer and counts this lead as still waiting for it.
-    (await work.pool()).release(done.rep_id)
-    history = await work.leads.histories([done.lead_id])
-    await pass_on(work, lead, tuple(history[done.lead_id]), done, "REJECTED")
+def _to_somebody_else(unit: Routing, done: Assignment) -> None:
+    unit.load_leads([done.lead_id])
+    lead = unit.leads.get(done.lead_id)
+    if lead is not None and lead.cycle == done.cycle:
+        unit.pool().release(done.rep_id)  # it was counted before the answer
+        pass_on(unit, lead, done, "REJECTED")
 
 
-async def _repeat_or_refuse(
-    work: Work, answer: Answer, move: Move, reason: RejectReason | None = None
-) -> Assignment:
-    found = await work.assignments.get(answer.assignment_id)
+def _find(unit: Routing, answer: Answer) -> Assignment:
+    """The assignment that is answered, if this caller may answer this attempt."""
+    found = unit.assignments.fetch(answer.assignment_id)
     if found is None:
         raise Problem(404, "No such assignment", "There is no assignment with this id.")
     if answer.rep_id is not None and answer.rep_id != found.rep_id:
         raise Problem(403, "Not your lead", "This lead was given to another rep.")
     if answer.attempt is not None and answer.attempt != found.attempt:
         raise _conflict(found, f"this is attempt {found.attempt}, not {answer.attempt}")
+    return found
+
+
+def _moves(found: Assignment, move: Move, reason: RejectReason | None = None) -> bool:
+    """Whether the answer changes something; not so when it was given before. Raises Problem 409
+    when it comes too late."""
+    if found.state in MOVES[move][0] and found.closed_at is None:
+        return True
     if is_repeat(found.state, move, found.reason, reason):
-        return found
+        return False
     raise _conflict(found, f"it is {found.state} and can't be changed by {move}")
+
+
+def _put(unit: Routing, found: Assignment, move: Move, **changes: Any) -> Assignment:
+    """Store the move. It counts only if nobody else moves the assignment meanwhile."""
+    done = replace(found, state=MOVES[move][1], updated_at=unit.now, **changes)
+    unit.assignments.put(done)
+    return done
+
+
+def _told(done: Assignment, now: datetime) -> dict[str, Any]:
+    return {
+        "lead_id": done.lead_id,
+        "assignment_id": done.assignment_id,
+        "rep_id": done.rep_id,
+        "attempt": done.attempt,
+        "cycle": done.cycle,
+        "definition_version": done.definition_version,
+        "assigned_at": done.assigned_at,
+        "due_at": done.due_at,
+        "answered_at": now,
+    }
 
 
 def _conflict(found: Assignment, why: str) -> Problem:

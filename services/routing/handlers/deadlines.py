@@ -4,86 +4,82 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.routing.domain.assignment import Attempt, kept_out_of_new_round
-from services.routing.domain.choice import Decision, Pool
+from services.routing.domain.assignment import kept_out_of_new_round
+from services.routing.domain.choice import Decision, Unrouted
 from services.routing.domain.lead import Lead
-from services.routing.domain.policy import Policy
-from services.routing.handlers.handing_out import pass_on, settle
-from services.routing.ports import Work
+from services.routing.handlers.handing_out import look_again, pass_on, settle
+from services.routing.store.aggregates import OVERDUE, UNROUTED
+from services.routing.store.unit import Routing
 from shared.contracts.events import SlaBreached
 
 BATCH: Final = 100
 _SOONEST: Final = timedelta(seconds=1)
 _LATEST: Final = timedelta(seconds=10)
-"""Bounds of the wait before a lead nobody could take is looked at again."""
+"""Bounds of the wait before a lead is looked at again whose reps are full; others have room."""
 
 
-async def expire_overdue(work: Work, limit: int = BATCH) -> int:
+def expire_overdue(unit: Routing, limit: int = BATCH) -> int:
     """End attempts whose deadline passed and give the leads to somebody else.
 
     Returns how many there were. Several processes may do this at once.
     """
-    pool = await work.pool()
-    now = await work.now()
-    overdue = await work.assignments.expire(now, limit)
-    lead_ids = [assignment.lead_id for assignment in overdue]
-    await work.leads.load(lead_ids)
-    histories = await work.leads.histories(lead_ids)
-    for assignment in overdue:
-        pool.release(assignment.rep_id)
-        work.emit(
+    pool = unit.pool()
+    overdue = unit.assignments.select(OVERDUE, limit=limit, now=unit.now)
+    unit.load_leads([one.lead_id for one in overdue])
+    for one in overdue:
+        unit.assignments.put(one.closed("SLA_BREACHED", unit.now))
+        pool.release(one.rep_id)
+        unit.emit(
             SlaBreached(
-                lead_id=assignment.lead_id,
-                assignment_id=assignment.assignment_id,
-                rep_id=assignment.rep_id,
-                attempt=assignment.attempt,
-                cycle=assignment.cycle,
-                due_at=assignment.due_at,
-                breached_at=now,
-            ),
-            at=now,
+                lead_id=one.lead_id,
+                assignment_id=one.assignment_id,
+                rep_id=one.rep_id,
+                attempt=one.attempt,
+                cycle=one.cycle,
+                due_at=one.due_at,
+                breached_at=unit.now,
+            )
         )
-        lead = work.leads.get(assignment.lead_id)
-        if lead is not None and lead.cycle == assignment.cycle:
-            history = tuple(histories[lead.lead_id])
-            await pass_on(work, lead, history, assignment, "SLA_BREACHED")
+        lead = unit.leads.get(one.lead_id)
+        if lead is not None and lead.cycle == one.cycle:
+            pass_on(unit, lead, one, "SLA_BREACHED")
     return len(overdue)
 
 
-async def sweep_unrouted(work: Work, limit: int = BATCH) -> int:
-    """Give leads nobody has to whoever has room now, in a new round of attempts.
+def sweep_unrouted(unit: Routing, limit: int = BATCH) -> int:
+    """Give leads nobody has to whoever has room now, in a new round of attempts, or still in the
+    last one.
 
-    Returns how many found somebody.
+    Returns how many it looked at: none when nobody has room.
     """
-    pool = await work.pool()
-    if not pool.has_room:
+    if not unit.pool().has_room:
         return 0
-    policy, now = await work.policy(), await work.now()
-    waiting = await work.assignments.claim_unrouted(now, limit)
-    histories = await work.leads.histories([lead.lead_id for lead in waiting])
-    given = 0
+    waiting = unit.leads.select(UNROUTED, limit=limit, now=unit.now)
+    unit.load_leads([lead.lead_id for lead in waiting])
     for lead in waiting:
-        decision = _open_round(pool, policy, lead, tuple(histories[lead.lead_id]), now)
-        if decision.rep_id is None:
-            work.leads.put(replace(lead, retry_at=now + _wait(lead, now)))
-            continue
-        await settle(work, replace(lead, round_base=lead.attempt), decision)
-        given += 1
-    return given
+        decision = _open_round(unit, lead)
+        if decision.rep_id is not None:
+            settle(unit, lead, decision, opens_round=lead.rounds < unit.policy().max_rounds)
+        else:
+            assert decision.unrouted is not None
+            # As before: there is nothing new to tell, or to keep.
+            unit.leads.put(replace(lead, retry_at=_next_look(lead, decision.unrouted, unit.now)))
+    return len(waiting)
 
 
-def _open_round(
-    pool: Pool, policy: Policy, lead: Lead, history: tuple[Attempt, ...], now: datetime
-) -> Decision:
-    group = policy.group(lead.context())
-    rested = lead.rest_until is None or lead.rest_until <= now
+def _open_round(unit: Routing, lead: Lead) -> Decision:
+    pool, group = unit.pool(), unit.policy().group(lead.context())
+    rested = lead.rest_until is None or lead.rest_until <= unit.now
     decisions = (
-        pool.choose(group, excluded) for excluded in kept_out_of_new_round(history, rested=rested)
+        pool.choose(group, excluded)
+        for excluded in kept_out_of_new_round(unit.history(lead), rested=rested)
     )
     first = next(decisions)
     return next((d for d in (first, *decisions) if d.rep_id is not None), first)
 
 
-def _wait(lead: Lead, now: datetime) -> timedelta:
-    assert lead.unrouted_at is not None
-    return min(_LATEST, max(_SOONEST, now - lead.unrouted_at))
+def _next_look(lead: Lead, unrouted: Unrouted, now: datetime) -> datetime | None:
+    if unrouted is Unrouted.NO_ROOM:
+        assert lead.unrouted_at is not None
+        return now + min(_LATEST, max(_SOONEST, now - lead.unrouted_at))
+    return look_again(unrouted, now, lead.rest_until or now)

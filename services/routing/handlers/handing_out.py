@@ -5,15 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from services.routing.domain.assignment import (
-    Assignment,
-    Attempt,
-    State,
-    kept_out,
-)
-from services.routing.domain.choice import Decision, Unrouted, undecided
-from services.routing.domain.lead import Lead
-from services.routing.ports import Work
+from services.routing.domain.assignment import Assignment, State, kept_out
+from services.routing.domain.choice import UNROUTED_WORDS, Decision, Unrouted, undecided
+from services.routing.domain.explanation import explain
+from services.routing.domain.lead import Contact, Lead
+from services.routing.domain.policy import Policy
+from services.routing.store.unit import Routing
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
     ContactUpdated,
@@ -23,76 +20,78 @@ from shared.contracts.events import (
     LeadUnrouted,
     OutcomeRecorded,
 )
+from shared.contracts.ids import new_id
 from shared.contracts.vocabulary import Stage
-from shared.runtime.clock import Clock, new_id
 
 ENDS_OWNERSHIP: Final = frozenset({Stage.WON, Stage.LOST, Stage.RECYCLED, Stage.DISQUALIFIED})
 Cause = Literal["SLA_BREACHED", "REJECTED"]
-_WAITS_FOR_ROOM: Final = frozenset({Unrouted.NO_ROOM, Unrouted.NO_REP})
 
 
-async def on_lead_qualified(event: Event[LeadQualified], work: Work, clock: Clock) -> None:
+def on_lead_qualified(event: Event[LeadQualified], unit: Routing) -> None:
     """Give a new MQL to one rep and start its SLA clock; once per lead and cycle."""
     data = event.data
-    known = work.leads.get(data.lead_id)
+    known = unit.leads.get(data.lead_id)
     if known is not None and known.cycle >= data.cycle:
         return
-    pool = await work.pool()
-    now = await work.now()
-    owner = work.leads.owner(data.lead_id)
+    pool = unit.pool()
+    owner = unit.owner(data.lead_id)
     if owner is not None:
-        # Still counted as waiting in this batch's pool: the clock may have been faster than we
-        # were, and then releasing it here too would let a rep have one more than their capacity.
-        work.leads.close(owner, "NEW_CYCLE", now)
-    policy = await work.policy()
-    lead = _lead(data, now)
-    await settle(work, lead, pool.choose(policy.group(lead.context()), {}))
+        if owner.waits:
+            pool.release(owner.rep_id)
+        unit.assignments.put(owner.closed("NEW_CYCLE", unit.now))
+    lead = _lead(data, unit.now)
+    decision = pool.choose(unit.policy().group(lead.context()), {})
+    settle(unit, lead, decision, opens_round=True)
 
 
-async def on_contact_updated(event: Event[ContactUpdated], work: Work, clock: Clock) -> None:
+def on_contact_updated(event: Event[ContactUpdated], unit: Routing) -> None:
     """Keep how to reach the lead, for the rep who gets it."""
-    work.leads.contact(event.data)
+    contact = event.data.model_dump(exclude={"lead_id"}, mode="json")
+    unit.contacts.put(Contact(event.data.lead_id, contact, unit.now))
 
 
-async def on_outcome_recorded(event: Event[OutcomeRecorded], work: Work, clock: Clock) -> None:
+def on_outcome_recorded(event: Event[OutcomeRecorded], unit: Routing) -> None:
     """End a rep's ownership with the deal, or when the lead goes back to marketing.
 
-    An outcome of an earlier cycle may come late: it is older than the present owner's acceptance,
-    and changes nothing.
+    An outcome of another cycle may come late and changes nothing; one from before outcomes named
+    their cycle (0) is taken to be the present one's.
     """
-    owner = work.leads.owner(event.data.lead_id)
-    if event.data.stage not in ENDS_OWNERSHIP or owner is None:
+    data = event.data
+    owner = unit.owner(data.lead_id)
+    if data.stage not in ENDS_OWNERSHIP or owner is None or owner.state is not State.ACCEPTED:
         return
-    accepted = owner.state is State.ACCEPTED and owner.answered_at is not None
-    if accepted and owner.answered_at <= event.time:  # type: ignore[operator]
-        work.leads.close(owner, event.data.stage.value, await work.now())
+    if data.cycle in (0, owner.cycle):
+        unit.assignments.put(owner.closed(data.stage.value, unit.now))
 
 
-async def pass_on(
-    work: Work, lead: Lead, history: tuple[Attempt, ...], before: Assignment, cause: Cause
-) -> None:
+def pass_on(unit: Routing, lead: Lead, before: Assignment, cause: Cause) -> None:
     """An attempt came to nothing: give the lead to somebody else of this round, or to nobody."""
-    pool, policy = await work.pool(), await work.policy()
+    pool, policy = unit.pool(), unit.policy()
     group = policy.group(lead.context())
     if lead.attempt - lead.round_base >= policy.max_attempts:
         decision = undecided(pool, group, Unrouted.ATTEMPTS_USED)
     else:
-        decision = pool.choose(group, kept_out(history, lead.round_base))
-    await settle(work, lead, decision, before, cause)
+        decision = pool.choose(group, kept_out(unit.history(lead), lead.round_base))
+    settle(unit, lead, decision, before, cause)
 
 
-async def settle(
-    work: Work,
+def settle(
+    unit: Routing,
     lead: Lead,
     decision: Decision,
     before: Assignment | None = None,
     cause: Cause | None = None,
+    *,
+    opens_round: bool = False,
 ) -> None:
     """Carry a decision out: an assignment with a deadline, or a lead that waits unrouted."""
-    policy, now = await work.policy(), await work.now()
+    policy, now = unit.policy(), unit.now
     if decision.rep_id is None:
-        lead = await _unroute(work, lead, decision, now, policy.sla)
+        decision = _final(decision, lead, policy)
+        lead = _unroute(unit, lead, decision, policy.sla)
     else:
+        if opens_round:
+            lead = replace(lead, round_base=lead.attempt, rounds=lead.rounds + 1)
         lead = replace(
             lead, attempt=lead.attempt + 1, unrouted_at=None, unrouted_reason=None, retry_at=None
         )
@@ -107,35 +106,53 @@ async def settle(
             definition_version=lead.definition_version,
             assigned_at=now,
             due_at=now + policy.sla,
+            updated_at=now,
         )
-        (await work.pool()).give(decision.rep_id)
-        work.leads.assign(assignment)
-        work.emit(_assigned(assignment, before, cause), at=now)
-    work.leads.put(lead)
-    work.leads.decided(lead, decision, policy.version, now)
+        unit.assign(assignment)
+        unit.emit(_assigned(assignment, before, cause))
+    unit.leads.put(lead)
+    unit.decisions.put(explain(new_id(), lead, decision, policy.version, now))
 
 
-async def _unroute(
-    work: Work, lead: Lead, decision: Decision, now: datetime, rest: timedelta
-) -> Lead:
-    """Nobody can take it now. Where room is what is missing, look again as soon as there is some;
-    where everybody had it, let it rest first."""
+def look_again(unrouted: Unrouted, now: datetime, rested: datetime) -> datetime | None:
+    """When a lead that nobody could take is looked at again; None: when a rep or the policy is
+    changed, because nothing else can help."""
+    match unrouted:
+        case Unrouted.NO_ROOM:
+            return now  # as soon as there is some
+        case Unrouted.NO_REP | Unrouted.ROUNDS_USED:
+            return None
+        case Unrouted.ALL_HAD_IT | Unrouted.ATTEMPTS_USED:
+            return rested if rested > now else None
+
+
+def _final(decision: Decision, lead: Lead, policy: Policy) -> Decision:
+    """The last round ends for good; one that lacks room goes on once there is some."""
+    over = decision.unrouted in (Unrouted.ALL_HAD_IT, Unrouted.ATTEMPTS_USED)
+    if not over or lead.rounds < policy.max_rounds:
+        return decision
+    reason = UNROUTED_WORDS[Unrouted.ROUNDS_USED]
+    return replace(decision, unrouted=Unrouted.ROUNDS_USED, reason=reason)
+
+
+def _unroute(unit: Routing, lead: Lead, decision: Decision, rest: timedelta) -> Lead:
+    """Nobody can take it now. Where everybody had it, let it rest for a while."""
     assert decision.unrouted is not None
-    work.emit(
+    now, rested = unit.now, unit.now + rest
+    unit.emit(
         LeadUnrouted(
             lead_id=lead.lead_id,
             cycle=lead.cycle,
             reason=decision.unrouted.value,
             unrouted_at=now,
-        ),
-        at=now,
+        )
     )
     return replace(
         lead,
         unrouted_at=now,
         unrouted_reason=decision.unrouted.value,
-        retry_at=now if decision.unrouted in _WAITS_FOR_ROOM else now + rest,
-        rest_until=now + rest,
+        retry_at=look_again(decision.unrouted, now, rested),
+        rest_until=rested,
     )
 
 

@@ -1,64 +1,77 @@
 """Who gets leads and by which rules: what an admin changes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from services.routing.domain.choice import Standing, level
-from services.routing.domain.policy import InvalidPolicy, read_policy, unknown_reps
+from services.routing.domain.choice import level
+from services.routing.domain.policy import InvalidPolicy, Written, read_policy, unknown_reps
 from services.routing.domain.reps import Rep, is_time_zone, starts_level
-from services.routing.ports import Work
+from services.routing.store.unit import Routing
+from shared.contracts.ids import new_id
 from shared.contracts.problems import Problem
 
 
-async def add_rep(work: Work, rep: Rep) -> Rep:
+def add_rep(unit: Routing, values: Mapping[str, Any]) -> Rep:
     """Add a rep, who starts level with the others. Raises Problem 409, 422."""
+    pool = unit.pool()
+    rep = Rep(
+        **{**values, "rep_id": values.get("rep_id") or f"rep-{new_id()}"}, created_at=unit.now
+    )
     _check_time_zone(rep)
-    pool = await work.pool()
-    if not await work.reps.add(rep):
+    if rep.rep_id in pool.reps:
         raise Problem(409, "This rep exists", f"There is a rep {rep.rep_id!r}: change it instead.")
-    standing = Standing(rep.rep_id, rep.weight, rep.capacity, rep.active)
-    await work.reps.update(rep, level(standing, pool.reps.values()))
-    await work.assignments.retry_unrouted(await work.now())
-    return rep
+    return _put(unit, rep, levels=True)
 
 
-async def change_rep(work: Work, after: Rep) -> Rep:
+def change_rep(unit: Routing, rep_id: str, changes: Mapping[str, Any]) -> Rep:
     """Change a rep; back from leave or with another weight they start level with the others.
 
     Raises Problem 404, 422.
     """
-    _check_time_zone(after)
-    pool = await work.pool()
-    before = await work.reps.get(after.rep_id)
+    unit.pool()
+    before = unit.reps.get(rep_id)
     if before is None:
-        raise no_such_rep()
-    standing = pool.reps[after.rep_id]
-    calibration = standing.calibration
-    if starts_level(before, after):
-        standing.weight, standing.active = after.weight, after.active
-        calibration = level(standing, pool.reps.values())
-    await work.reps.update(after, calibration)
-    await work.assignments.retry_unrouted(await work.now())
-    return after
+        raise Problem(404, "No such rep", "There is no rep with this id.")
+    after = replace(before, **changes)
+    _check_time_zone(after)
+    return _put(unit, after, levels=starts_level(before, after))
 
 
-async def put_policy(work: Work, document: Mapping[str, Any]) -> int:
-    """Make the next version of the policy; returns its number. Raises Problem 422."""
-    await work.pool()  # versions are numbered one at a time
+def put_policy(unit: Routing, document: Mapping[str, Any], instead_of: int | None = None) -> int:
+    """Make the next version of the policy; returns its number. Raises Problem 422, and 409 when
+    ``instead_of`` is given and another version is in force."""
+    known = unit.pool().reps  # whose lock also numbers versions one at a time
+    present = unit.policy().version
+    if instead_of is not None and instead_of != present:
+        raise Problem(
+            409,
+            "The policy has changed",
+            f"Version {present} is in force, not {instead_of}: read it and try again.",
+            version=present,
+        )
     try:
         read_policy(0, document)
     except InvalidPolicy as error:
         raise _invalid(error.errors) from None
-    if errors := unknown_reps(document, await work.reps.ids()):
+    if errors := unknown_reps(document, known):
         raise _invalid(errors)
-    version = await work.add_policy(document)
-    await work.assignments.retry_unrouted(await work.now())
-    return version
+    unit.policies.put(Written(present + 1, document, unit.now))
+    unit.retry_unrouted()
+    return present + 1
 
 
-def no_such_rep() -> Problem:
-    """The answer for a rep id nobody has."""
-    return Problem(404, "No such rep", "There is no rep with this id.")
+def _put(unit: Routing, rep: Rep, *, levels: bool) -> Rep:
+    pool = unit.pool()
+    before = pool.reps.get(rep.rep_id)
+    standing = rep.standing(before.waiting if before is not None else 0)
+    if levels:
+        standing.calibration = level(standing, pool.reps.values())
+    pool.join(standing)
+    rep = replace(rep, calibration=standing.calibration)
+    unit.reps.put(rep)
+    unit.retry_unrouted()
+    return rep
 
 
 def _check_time_zone(rep: Rep) -> None:

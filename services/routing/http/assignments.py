@@ -12,20 +12,20 @@ from services.routing.documents import (
 )
 from services.routing.domain.assignment import Assignment, State
 from services.routing.handlers import answers
-from services.routing.store import reads
-from services.routing.store.work import RoutingWork
+from services.routing.store import queries
+from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import REASON_CLASS, ReasonClass, RejectReason
 from shared.runtime.paging import decode_cursor, listing
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
 Reader = Annotated[Principal, Depends(allow(Role.REP, Role.ADMIN, Role.MARKETER, Role.SERVICE))]
 Answerer = Annotated[Principal, Depends(allow(Role.REP, Role.ADMIN, Role.SERVICE))]
 IfMatch = Annotated[str | None, Header(description="The attempt the answer is for")]
 
 
-def assignments_router(transactions: Transactions[RoutingWork]) -> APIRouter:
+def assignments_router(transactions: Transactions[Routing]) -> APIRouter:
     """Routes under ``/routing/v1/assignments`` and ``/routing/v1/leads``."""
     router = APIRouter(prefix="/routing/v1", tags=["assignments"])
     _reading(router, transactions)
@@ -33,20 +33,20 @@ def assignments_router(transactions: Transactions[RoutingWork]) -> APIRouter:
 
     @router.get("/leads/{lead_id}/decision")
     async def decision(caller: Reader, lead_id: str) -> dict[str, Any]:
-        """Who got the lead last, with every candidate and why not; and all earlier decisions."""
-        async with transactions.db.read() as conn:
-            found = await reads.lead_decisions(conn, lead_id)
-            if found and caller.rep_id is not None:
-                _check_own(caller, await reads.owner_of(conn, lead_id))
+        """Who got the lead last, with the candidates and why not; and all earlier decisions."""
+        found, owner = await transactions.db.read(
+            lambda conn: (queries.lead_decisions(conn, lead_id), queries.owner_of(conn, lead_id))
+        )
         if not found:
             raise Problem(404, "No decision", "No lead with this id has reached routing.")
-        history = [decision_json(row) for row in found]
+        _check_own(caller, owner)
+        history = [decision_json(made) for made in found]
         return {**history[0], "history": history}
 
     return router
 
 
-def _reading(router: APIRouter, transactions: Transactions[RoutingWork]) -> None:
+def _reading(router: APIRouter, transactions: Transactions[Routing]) -> None:
     @router.get("/assignments")
     async def list_assignments(
         caller: Reader,
@@ -60,36 +60,39 @@ def _reading(router: APIRouter, transactions: Transactions[RoutingWork]) -> None
         if caller.rep_id is not None:
             _check_own(caller, rep_id or caller.rep_id)
             rep_id = caller.rep_id
-        async with transactions.db.read() as conn:
-            found = await reads.list_assignments(
+        before = decode_cursor(cursor) if cursor else None
+        found = await transactions.db.read(
+            lambda conn: queries.list_assignments(
                 conn,
                 rep_id=rep_id,
-                states=[s.value for s in state or ()],
+                states=state or (),
                 lead_id=lead_id,
-                before=decode_cursor(cursor) if cursor else None,
+                before=before,
                 limit=limit,
             )
+        )
         more = found[-1].assignment_id if len(found) == limit else None
         return listing([assignment_json(a) for a in found], more)
 
     @router.get("/assignments/{assignment_id}")
     async def get_assignment(caller: Reader, assignment_id: str) -> dict[str, Any]:
         """One assignment; its rep and admins also see who the lead is."""
-        async with transactions.db.read() as conn:
-            found = await reads.assignment(conn, assignment_id)
-            if found is None:
-                raise Problem(404, "No such assignment", "There is no assignment with this id.")
-            assignment, row = found
-            if caller.rep_id is not None:
-                _check_own(caller, assignment.rep_id)
-            document = assignment_json(assignment)
-            if _may_see_contact(caller, assignment):
-                document["contact"] = await reads.contact(conn, assignment.lead_id)
-                document["note"] = row.note
+        found = await transactions.db.read(
+            lambda conn: queries.find_assignment(conn, assignment_id)
+        )
+        if found is None:
+            raise Problem(404, "No such assignment", "There is no assignment with this id.")
+        _check_own(caller, found.rep_id)
+        document = assignment_json(found)
+        if _may_see_contact(caller, found):
+            document["contact"] = await transactions.db.read(
+                lambda conn: queries.contact_of(conn, found.lead_id)
+            )
+            document["note"] = found.note
         return document
 
 
-def _answering(router: APIRouter, transactions: Transactions[RoutingWork]) -> None:
+def _answering(router: APIRouter, transactions: Transactions[Routing]) -> None:
     @router.post("/assignments/{assignment_id}/acknowledge")
     async def acknowledge(
         caller: Answerer,
@@ -98,9 +101,10 @@ def _answering(router: APIRouter, transactions: Transactions[RoutingWork]) -> No
         if_match: IfMatch = None,
     ) -> dict[str, Any]:
         """Seen. 409 with the present ``state`` when it is somebody else's by now."""
-        async with transactions.begin() as work:
-            answer = _answer(caller, assignment_id, body, if_match)
-            return assignment_json(await answers.acknowledge(work, answer))
+        answer = _answer(caller, assignment_id, body, if_match)
+        return assignment_json(
+            await transactions.run(lambda unit: answers.acknowledge(unit, answer))
+        )
 
     @router.post("/assignments/{assignment_id}/accept")
     async def accept(
@@ -110,9 +114,9 @@ def _answering(router: APIRouter, transactions: Transactions[RoutingWork]) -> No
         if_match: IfMatch = None,
     ) -> dict[str, Any]:
         """Mine to work."""
-        async with transactions.begin() as work:
-            answer = _answer(caller, assignment_id, body, if_match)
-            return assignment_json(await answers.accept(work, answer))
+        answer = _answer(caller, assignment_id, body, if_match)
+        done = await transactions.run(lambda unit: answers.accept(unit, answer))
+        return assignment_json(done)
 
     @router.post("/assignments/{assignment_id}/reject")
     async def reject(
@@ -123,10 +127,10 @@ def _answering(router: APIRouter, transactions: Transactions[RoutingWork]) -> No
     ) -> dict[str, Any]:
         """Not mine, for a reason."""
         reason = reject_reason(body.reason if body else None)
-        async with transactions.begin() as work:
-            answer = _answer(caller, assignment_id, body, if_match)
-            note = body.note if body else None
-            return assignment_json(await answers.reject(work, answer, reason, note))
+        note = body.note if body else None
+        answer = _answer(caller, assignment_id, body, if_match)
+        done = await transactions.run(lambda unit: answers.reject(unit, answer, reason, note))
+        return assignment_json(done)
 
 
 def reject_reason(given: str | None) -> RejectReason:

@@ -1,25 +1,26 @@
 """The live stream of a rep's assignments (server-sent events)."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy import Connection
 
 from services.routing.documents import assignment_json
 from services.routing.metrics import STREAMS
-from services.routing.store import changes
+from services.routing.store import queries
 from shared.access import Principal, Role, allow
 from shared.contracts.problems import Problem
-from shared.db.engine import Database, database_now
+from shared.db.database import Database, database_now
 from shared.runtime.parts import Loop
-from shared.runtime.unit_of_work import Wake
 
 POLL_SECONDS: Final = 1.0
+"""How often changes of other processes are looked for while somebody listens."""
 CHECK_SECONDS: Final = 5.0
 """How often a stream is checked: is its key still good, and, where nothing happens, is somebody
 there."""
@@ -32,13 +33,15 @@ Queue = asyncio.Queue[ServerSentEvent]
 
 
 class Changes(Loop):
-    """Looks for changes of the reps somebody listens to: each second, because other processes
-    make changes too, and at once when this process made one."""
+    """Looks for changes of the reps somebody listens to: at once when this process made one, and
+    on PostgreSQL each second, because other processes make changes too. Rests while nobody
+    listens."""
 
     def __init__(self, db: Database) -> None:
         super().__init__("routing.stream")
         self._db = db
-        self._wake = Wake()
+        self._wake = asyncio.Event()
+        self._polls = db.dialect == "postgresql"
         self._listeners: dict[str, set[Queue]] = {}
         self._seen: dict[tuple[str, str, str, datetime], datetime] = {}
         self._looked_at: datetime | None = None
@@ -49,6 +52,8 @@ class Changes(Loop):
         self.leaving.set()
 
     async def stop(self) -> None:
+        self.stopping.set()
+        self._wake.set()
         self.leave()
         await super().stop()
 
@@ -56,11 +61,12 @@ class Changes(Loop):
         """Something changed in this process."""
         self._wake.set()
 
-    @contextmanager
+    @contextlib.contextmanager
     def listen(self, rep_id: str) -> Iterator[Queue]:
         """A queue of what changes for this rep from now on."""
         queue: Queue = asyncio.Queue(MAX_QUEUED)
         self._listeners.setdefault(rep_id, set()).add(queue)
+        self._wake.set()
         STREAMS.inc()
         try:
             yield queue
@@ -71,30 +77,34 @@ class Changes(Loop):
                 del self._listeners[rep_id]
 
     async def step(self) -> None:
+        self._wake.clear()
         if self._listeners:
             await self._look()
         else:
             self._looked_at = None
         self.healthy()
-        stopping = asyncio.ensure_future(self.stopping.wait())
-        woken = asyncio.ensure_future(self._wake.wait(POLL_SECONDS))
-        await asyncio.wait((stopping, woken), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        woken.cancel()
+        if self.stopping.is_set():
+            return
+        with contextlib.suppress(TimeoutError):
+            polls = self._polls and self._listeners
+            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS if polls else None)
 
     async def _look(self) -> None:
-        async with self._db.read() as conn:
-            now = await database_now(conn)
-            start = (self._looked_at or now) - OVERLAP
-            found = await changes.since(conn, list(self._listeners), start)
-        self._looked_at = now
+        looked_at, listeners = self._looked_at, list(self._listeners)
+
+        def read(conn: Connection) -> tuple[datetime, datetime, list[queries.Change]]:
+            now = database_now(conn)
+            start = (looked_at or now) - OVERLAP
+            return now, start, queries.changes_since(conn, listeners, start)
+
+        self._looked_at, start, found = await self._db.read(read)
         for change in found:
             if change.identity not in self._seen:
                 self._seen[change.identity] = change.at
                 self._tell(change)
         self._seen = {key: at for key, at in self._seen.items() if at > start}
 
-    def _tell(self, change: changes.Change) -> None:
+    def _tell(self, change: queries.Change) -> None:
         a = change.assignment
         event = ServerSentEvent(
             event=change.kind,

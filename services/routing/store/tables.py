@@ -14,18 +14,15 @@ from sqlalchemy import (
     text,
 )
 
-from shared.db.engine import Json, UtcDateTime
 from shared.db.tables import runtime_tables
+from shared.db.types import Json, UtcDateTime
 
 metadata = MetaData()
 runtime_tables(metadata)
 
 WAITING_SQL = "state IN ('ASSIGNED', 'ACKNOWLEDGED')"
 """Written out in queries too: with parameters neither database would use the partial index."""
-IS_WAITING = text(WAITING_SQL)
-
-pool_lock = Table("pool_lock", metadata, Column("id", Integer, primary_key=True))
-"""One row; whoever hands out leads holds it, so that capacity and shares hold across processes."""
+OPEN_SQL = "closed_at IS NULL"
 
 reps = Table(
     "reps",
@@ -67,6 +64,7 @@ leads = Table(
     Column("qualified_at", UtcDateTime, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("round_base", Integer, nullable=False),
+    Column("rounds", Integer, nullable=False, server_default=text("0")),
     Column("unrouted_at", UtcDateTime),
     Column("unrouted_reason", String(40)),
     Column("retry_at", UtcDateTime),
@@ -104,8 +102,8 @@ assignments = Table(
         "assignments_one_owner",
         "lead_id",
         unique=True,
-        sqlite_where=text("closed_at IS NULL"),
-        postgresql_where=text("closed_at IS NULL"),
+        sqlite_where=text(OPEN_SQL),
+        postgresql_where=text(OPEN_SQL),
     ),
     Index(
         "assignments_waiting",
@@ -118,6 +116,13 @@ assignments = Table(
         "rep_id",
         sqlite_where=text(WAITING_SQL),
         postgresql_where=text(WAITING_SQL),
+    ),
+    Index(
+        "assignments_open_of_rep",
+        "rep_id",
+        "answered_at",
+        sqlite_where=text(OPEN_SQL),
+        postgresql_where=text(OPEN_SQL),
     ),
     Index("assignments_of_rep", "rep_id", "assignment_id"),
     Index("assignments_changes", "rep_id", "updated_at"),
@@ -136,6 +141,7 @@ decisions = Table(
     Column("unrouted_reason", String(40)),
     Column("reason", Text, nullable=False),
     Column("candidates", Json, nullable=False),
+    Column("left_out", Integer, nullable=False, server_default=text("0")),
     Column("decided_at", UtcDateTime, nullable=False),
     Index("decisions_of_lead", "lead_id", "decision_id"),
 )

@@ -6,25 +6,28 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection
 from starlette.responses import Response
 
+from services.routing.domain.reps import Rep
 from services.routing.handlers import answers
-from services.routing.store import reads
-from services.routing.store.work import RoutingWork
+from services.routing.store import queries
+from services.routing.store.unit import Routing
+from services.routing.web.notices import NOTICES
 from services.routing.web.setup_pages import add_setup_pages
 from services.routing.web.views import view
-from services.routing.web.words import NOTICES, REASON_OPTIONS
 from shared.access import Principal, Role, check_csrf, page_principal
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import RejectReason
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 from shared.web.pages import SECURITY_HEADERS, Pages, templates
+from shared.web.words import REASON_OPTIONS
 
 Visitor = Annotated[Principal, Depends(page_principal(Role.REP, Role.ADMIN))]
 SEE_OTHER = 303
 
 
-def pages_router(transactions: Transactions[RoutingWork]) -> APIRouter:
+def pages_router(transactions: Transactions[Routing]) -> APIRouter:
     """Routes of the pages under ``/routing/``."""
     router = APIRouter(include_in_schema=False)
     pages = templates(Path(__file__).parent / "templates")
@@ -34,7 +37,7 @@ def pages_router(transactions: Transactions[RoutingWork]) -> APIRouter:
     return router
 
 
-def _inbox(router: APIRouter, transactions: Transactions[RoutingWork], pages: Pages) -> None:
+def _inbox(router: APIRouter, transactions: Transactions[Routing], pages: Pages) -> None:
     @router.get("/routing/inbox")
     async def inbox(
         request: Request, visitor: Visitor, rep_id: str | None = None, notice: str = ""
@@ -51,7 +54,7 @@ def _inbox(router: APIRouter, transactions: Transactions[RoutingWork], pages: Pa
         return pages.render(request, "inbox_leads.html", headers=SECURITY_HEADERS, **context)
 
 
-def _answers(router: APIRouter, transactions: Transactions[RoutingWork]) -> None:
+def _answers(router: APIRouter, transactions: Transactions[Routing]) -> None:
     @router.post("/routing/inbox/{assignment_id}", dependencies=[Depends(check_csrf)])
     async def answer(request: Request, visitor: Visitor, assignment_id: str) -> Response:
         """One of the three answers, by a button of the page."""
@@ -66,25 +69,25 @@ def _answers(router: APIRouter, transactions: Transactions[RoutingWork]) -> None
 
 
 async def _give_answer(
-    transactions: Transactions[RoutingWork], command: answers.Answer, form: dict[str, Any]
+    transactions: Transactions[Routing], command: answers.Answer, form: dict[str, Any]
 ) -> str:
     """Carry an answer out; returns the name of the notice to show."""
+    reason = _text(form, "reason") or ""
+    note = (_text(form, "note") or "").strip()[:2000] or None
     try:
-        async with transactions.begin() as work:
-            match _text(form, "answer"):
-                case "acknowledge":
-                    await answers.acknowledge(work, command)
-                    return "acknowledged"
-                case "accept":
-                    await answers.accept(work, command)
-                    return "accepted"
-                case "reject":
-                    reason = _text(form, "reason") or ""
-                    if reason not in RejectReason.__members__:
-                        return "reason"
-                    note = (_text(form, "note") or "").strip()[:2000] or None
-                    await answers.reject(work, command, RejectReason(reason), note)
-                    return "rejected"
+        match _text(form, "answer"):
+            case "acknowledge":
+                await transactions.run(lambda unit: answers.acknowledge(unit, command))
+                return "acknowledged"
+            case "accept":
+                await transactions.run(lambda unit: answers.accept(unit, command))
+                return "accepted"
+            case "reject" if reason not in RejectReason.__members__:
+                return "reason"
+            case "reject":
+                why = RejectReason(reason)
+                await transactions.run(lambda unit: answers.reject(unit, command, why, note))
+                return "rejected"
     except Problem as problem:
         # A lead that went to somebody else is no mistake of the rep's.
         if problem.status == 409:
@@ -94,23 +97,26 @@ async def _give_answer(
 
 
 async def _inbox_context(
-    transactions: Transactions[RoutingWork], visitor: Principal, asked: str | None
+    transactions: Transactions[Routing], visitor: Principal, asked: str | None
 ) -> dict[str, Any]:
     admin = visitor.role is Role.ADMIN
-    async with transactions.db.read() as conn:
-        everybody = await reads.list_reps(conn, limit=500)
+
+    def read(conn: Connection) -> tuple[list[Rep], str, queries.Inbox]:
+        everybody = queries.list_reps(conn, limit=500)
         chosen = asked if admin else visitor.rep_id
         if admin and chosen is None and everybody:
             chosen = everybody[0].rep_id
-        waiting, working, now = await reads.cards(conn, chosen or "")
+        return everybody, chosen or "", queries.inbox_of(conn, chosen or "")
+
+    everybody, rep_id, found = await transactions.db.read(read)
     names = {rep.rep_id: rep.name for rep in everybody}
     return {
         "admin": admin,
         "reps": everybody,
-        "rep_id": chosen or "",
-        "rep_name": names.get(chosen or "", chosen or ""),
-        "waiting": [view(card, now, names) for card in waiting],
-        "working": [view(card, now, names) for card in working],
+        "rep_id": rep_id,
+        "rep_name": names.get(rep_id, rep_id),
+        "waiting": [view(card, found.now, names) for card in found.waiting],
+        "working": [view(card, found.now, names) for card in found.working],
         "reasons": REASON_OPTIONS,
     }
 

@@ -1,6 +1,5 @@
 """The page on which an admin looks after reps and the policy."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 import orjson
@@ -9,32 +8,27 @@ from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from services.routing.domain.reps import Rep
 from services.routing.handlers import setting_up
-from services.routing.store import reads
-from services.routing.store.work import RoutingWork
+from services.routing.store import queries
+from services.routing.store.unit import Routing
 from services.routing.web.forms import PolicyForm, RepForm
-from services.routing.web.words import NOTICES
+from services.routing.web.notices import NOTICES
 from shared.access import Principal, Role, check_csrf, page_principal
 from shared.contracts.problems import Problem
-from shared.runtime.clock import new_id
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 from shared.web.pages import Pages
 
 MINUTES = ("sla_minutes", "accept_minutes")
 Admin = Annotated[Principal, Depends(page_principal(Role.ADMIN))]
 
 
-def add_setup_pages(
-    router: APIRouter, transactions: Transactions[RoutingWork], pages: Pages
-) -> None:
+def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], pages: Pages) -> None:
     """Add the routes of the set-up page."""
 
     async def show(request: Request, status: int = 200, **more: Any) -> Response:
-        async with transactions.db.read() as conn:
-            loads = await reads.loads(conn)
-            policy = await reads.policy(conn)
-            unrouted, _ = await reads.unrouted(conn)
+        loads, policy, unrouted = await transactions.db.read(
+            lambda conn: (queries.loads(conn), queries.policy(conn), queries.count_unrouted(conn))
+        )
         rules = orjson.dumps(policy["rules"], option=orjson.OPT_INDENT_2).decode()
         context: dict[str, Any] = {
             "loads": loads,
@@ -60,13 +54,13 @@ def add_setup_pages(
         rep_id = typed.get("rep_id", "")
         try:
             values = RepForm.model_validate(typed).model_dump()
-            async with transactions.begin() as work:
-                await work.pool()
-                before = await work.reps.get(rep_id) if rep_id else None
-                if before is not None:
-                    await setting_up.change_rep(work, replace(before, **values))
-                else:
-                    await setting_up.add_rep(work, Rep(f"rep-{new_id()}", **values))
+            await transactions.run(
+                lambda unit: (
+                    setting_up.change_rep(unit, rep_id, values)
+                    if rep_id
+                    else setting_up.add_rep(unit, values)
+                )
+            )
         except (ValidationError, Problem) as error:
             errors, place = _errors(error), rep_id or "new"
             return await show(request, 422, errors=errors, typed=typed, typed_for=place)
@@ -79,8 +73,7 @@ def add_setup_pages(
         try:
             known = {name: typed[name] for name in PolicyForm.model_fields if name in typed}
             document = PolicyForm.model_validate(known).model_dump(exclude={"version"})
-            async with transactions.begin() as work:
-                await setting_up.put_policy(work, document)
+            await transactions.run(lambda unit: setting_up.put_policy(unit, document))
         except (ValidationError, Problem) as error:
             errors = _errors(error)
             return await show(request, 422, errors=errors, typed=typed, typed_for="policy")

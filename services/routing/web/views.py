@@ -7,8 +7,9 @@ from typing import Any
 from zlib import crc32
 
 from services.routing.domain.assignment import State
-from services.routing.store.reads import Card
-from services.routing.web.words import FACT_WORDS
+from services.routing.domain.lead import Lead
+from services.routing.store.queries import Card
+from shared.web.words import FACT_WORDS
 
 SOON_SECONDS = 15 * 60
 """Less than this left: the deadline is shown as urgent (a quarter of the time if that is less)."""
@@ -36,6 +37,7 @@ class LeadView:
     definition_version: int
     why_me: str
     candidates: list[dict[str, Any]]
+    left_out: int
     assigned_at: datetime
     due_at: datetime
     answered_at: datetime | None
@@ -84,9 +86,10 @@ def view(card: Card, now: datetime, names: Mapping[str, str]) -> LeadView:
         definition_version=a.definition_version,
         why_me=card.decision.reason if card.decision else "",
         candidates=[
-            {**c, "name": names.get(c["rep_id"], c["rep_id"])}
+            {"name": names.get(c.rep_id, c.rep_id), "why": c.why, "shortfall": c.shortfall}
             for c in (card.decision.candidates if card.decision else [])
         ],
+        left_out=card.decision.left_out if card.decision else 0,
         assigned_at=a.assigned_at,
         due_at=a.due_at,
         answered_at=a.answered_at,
@@ -104,18 +107,18 @@ def urgency(left: float, total: float) -> str:
     return "bad" if left < soon / 3 else "warn" if left < soon else "ok"
 
 
-def _name(person: dict[str, Any]) -> str:
+def _name(person: Mapping[str, Any]) -> str:
     name = " ".join(filter(None, (person.get("first_name"), person.get("last_name"))))
     return name or person.get("email") or person.get("phone") or "Contact details on their way"
 
 
-def _title_line(person: dict[str, Any], facts: dict[str, Any]) -> str:
+def _title_line(person: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     company = person.get("company") or facts.get("company")
     title = person.get("job_title") or facts.get("job_title")
     return ", ".join(str(part) for part in (title, company) if part)
 
 
-def _facts(lead: Any) -> list[tuple[str, str]]:
+def _facts(lead: Lead | None) -> list[tuple[str, str]]:
     if lead is None:
         return []
     known = {**lead.attribution, **lead.facts}

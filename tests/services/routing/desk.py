@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import select, text
+from sqlalchemy import Connection, Select, Update, select, text, update
 
 from services.routing.consumer import HANDLERS
 from services.routing.handlers import deadlines
-from services.routing.service import build
+from services.routing.service import MIGRATIONS, NAME, build
 from services.routing.settings import Settings
 from services.routing.store.tables import assignments, leads
-from services.routing.store.work import RoutingWork
+from services.routing.store.unit import Routing
 from shared.access import Access, Role
-from shared.bus.api import Bus
-from shared.bus.open import open_bus
 from shared.contracts.envelope import Event, decode
 from shared.contracts.events import (
     Attribution,
@@ -30,14 +28,19 @@ from shared.contracts.events import (
     EventData,
     LeadQualified,
 )
-from shared.db.engine import Database
+from shared.contracts.ids import new_id
+from shared.db import outbox
+from shared.db.database import Database
 from shared.db.migrations import migrate
-from shared.runtime.clock import SystemClock, new_id
+from shared.runtime.clock import SystemClock
+from shared.runtime.consumer import Consumer
 from shared.runtime.service import Infra, Service
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 from shared.web.links import Links
+from tests.shared.toy.embedded import EmbeddedLog
 
-MIGRATIONS = Path("services/routing/migrations")
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+WAITS = text("closed_at IS NULL")
 
 
 def mql(lead_id: str | None = None, *, cycle: int = 1, **facts: Any) -> LeadQualified:
@@ -88,26 +91,33 @@ class Desk:
     """One process of routing: its transactions, its service and clients of it."""
 
     db: Database
-    transactions: Transactions[RoutingWork]
+    transactions: Transactions[Routing]
     service: Service
     access: Access
-    bus: Bus
+    bus: EmbeddedLog
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
-    async def happen(self, *datas: EventData, at: datetime | None = None) -> None:
+    async def happen(self, *datas: EventData) -> None:
         """Have these events handled in one transaction, as the consumer does with a batch."""
-        keys = list(dict.fromkeys(data.key() for data in datas))
-        async with self.transactions.begin(keys) as work:
-            for data in datas:
-                await HANDLERS[type(data)](event(data, at), work, SystemClock())
 
-    async def expire(self) -> int:
-        async with self.transactions.begin() as work:
-            return await deadlines.expire_overdue(work)
+        def handle(unit: Routing) -> None:
+            for data in datas:
+                HANDLERS[type(data)](event(data), unit)
+
+        keys = list(dict.fromkeys(data.key() for data in datas))
+        await self.transactions.run(handle, keys)
+
+    async def expire(self, limit: int = deadlines.BATCH) -> int:
+        return await self.transactions.run(lambda unit: deadlines.expire_overdue(unit, limit))
 
     async def sweep(self) -> int:
-        async with self.transactions.begin() as work:
-            return await deadlines.sweep_unrouted(work)
+        """Answers how many leads found somebody."""
+
+        def sweep(unit: Routing) -> int:
+            deadlines.sweep_unrouted(unit)
+            return len(unit.events)
+
+        return await self.transactions.run(sweep)
 
     async def client(self, role: Role, rep_id: str | None = None) -> httpx.AsyncClient:
         """A client of the API with a key of this role."""
@@ -141,71 +151,56 @@ class Desk:
             .where(assignments.c.lead_id == lead_id)
             .order_by(assignments.c.cycle, assignments.c.attempt)
         )
-        async with self.db.read() as conn:
-            return list(await conn.execute(query))
+        return await self.rows(query)
 
     async def lead(self, lead_id: str) -> Any:
-        async with self.db.read() as conn:
-            return (await conn.execute(select(leads).where(leads.c.lead_id == lead_id))).one()
+        (found,) = await self.rows(select(leads).where(leads.c.lead_id == lead_id))
+        return found
 
     async def open_rows(self) -> list[Any]:
         """All open assignments."""
-        async with self.db.read() as conn:
-            return list(
-                await conn.execute(select(assignments).where(assignments.c.closed_at.is_(None)))
-            )
+        return await self.rows(select(assignments).where(assignments.c.closed_at.is_(None)))
+
+    async def rows(self, query: Select[Any]) -> list[Any]:
+        return await self.db.read(lambda conn: list(conn.execute(query)))
 
     async def emitted(self, lead_id: str | None = None) -> list[Any]:
-        """The data of events waiting in the outbox, oldest first."""
-        async with self.db.read() as conn:
-            rows = await conn.execute(text("SELECT headers, value FROM outbox ORDER BY seq"))
-            datas = [_decoded(row.headers, row.value) for row in rows]
+        """The data of events that routing wrote, oldest first."""
+
+        def read(conn: Connection) -> list[Any]:
+            rows = outbox.read(conn, "lead.handoff", 0, 10_000)
+            return [decode(row.headers(NAME), row.bytes() or b"").data for row in rows]
+
+        datas = await self.db.read(read)
         return [d for d in datas if lead_id is None or getattr(d, "lead_id", None) == lead_id]
 
     async def run_out(self) -> None:
         """Let every running deadline pass."""
-        past = "2020-01-01 00:00:00.000000"
-        if self.db.dialect == "postgresql":
-            past += "+00"
-        async with self.db.write() as conn:
-            await conn.execute(
-                text(f"UPDATE assignments SET due_at = '{past}' WHERE closed_at IS NULL")
-            )
+        await self._change(update(assignments).where(WAITS).values(due_at=PAST))
 
     async def rested(self) -> None:
-        """Let the rest of every unrouted lead pass."""
-        past = "2020-01-01 00:00:00.000000"
-        if self.db.dialect == "postgresql":
-            past += "+00"
-        async with self.db.write() as conn:
-            await conn.execute(text(f"UPDATE leads SET retry_at = '{past}', rest_until = '{past}'"))
+        """Let the rest of every unrouted lead pass that rests for a time."""
+        rests = leads.c.retry_at.is_not(None)
+        await self._change(update(leads).where(rests).values(retry_at=PAST, rest_until=PAST))
 
-
-def _decoded(headers: Any, value: bytes) -> EventData:
-    import orjson
-
-    return decode(orjson.loads(headers), value).data
+    async def _change(self, statement: Update) -> None:
+        await self.db.write(lambda conn: conn.execute(statement))
 
 
 @asynccontextmanager
 async def open_desk(database_url: str, folder: Path) -> AsyncIterator[Desk]:
     """Routing on a database that is migrated if need be; its parts are not started."""
-    db = Database.open(database_url, "routing")
-    await migrate(db, MIGRATIONS)
-    access = Access.open(database_url)
-    await access.start()
-    bus = open_bus("local:", "", folder)
-    infra = Infra(db, bus, access, SystemClock(), Links())
-    service = build(Settings(tick_seconds=0.1), infra)
-    transactions = Transactions(
-        db, "routing", infra.clock, lambda conn: RoutingWork(conn, infra.clock)
-    )
-    desk = Desk(db, transactions, service, access, bus)
-    yield desk
-    for client in desk.clients:
-        await client.aclose()
-    await access.stop()
-    await db.close()
+    db = Database.open(database_url, NAME)
+    migrate(db, MIGRATIONS)
+    async with Access.open(database_url) as access:
+        bus = EmbeddedLog(folder / "log", db)
+        service = build(Settings(), Infra(db, bus, access, SystemClock(), Links()))
+        consumer = next(part for part in service.parts if isinstance(part, Consumer))
+        desk = Desk(db, consumer._transactions, service, access, bus)
+        yield desk
+        for client in desk.clients:
+            await client.aclose()
+    db.close()
 
 
 async def until(

@@ -187,7 +187,9 @@ async def test_the_policy_is_numbered_and_checked(desk: Desk) -> None:
     await desk.add_reps(("ana", 1, 9))
     admin = await desk.client(Role.ADMIN)
     assert (await admin.get("/routing/v1/policy")).json()["version"] == 0
-    body = {"sla_minutes": 5, "accept_minutes": 10, "max_attempts": 2, "rules": []}
+    body = {
+        "sla_minutes": 5, "accept_minutes": 10, "max_attempts": 2, "max_rounds": 4, "rules": [],
+    }  # fmt: skip
     assert (await admin.put("/routing/v1/policy", json=body)).json()["version"] == 1
     assert (await admin.put("/routing/v1/policy", json=body)).json()["version"] == 2
     stale = await admin.put("/routing/v1/policy", json={**body, "version": 1})
@@ -209,9 +211,12 @@ async def test_the_policy_is_numbered_and_checked(desk: Desk) -> None:
     ghost = [{"id": "a", "rep_ids": ["ana", "ghost"]}]
     bad = await admin.put("/routing/v1/policy", json={**body, "rules": ghost})
     assert bad.json()["errors"][0]["pointer"] == "/rules/0/rep_ids/1"
-    none = await admin.put("/routing/v1/policy", json={**body, "sla_minutes": 0})
-    assert none.json()["errors"][0]["pointer"] == "/sla_minutes"
+    for field in ("sla_minutes", "max_attempts", "max_rounds"):
+        none = await admin.put("/routing/v1/policy", json={**body, field: 0})
+        assert none.json()["errors"][0]["pointer"] == f"/{field}"
     assert (await admin.get("/routing/v1/policy")).json() == {"version": 2, **body}
+    del body["max_rounds"]
+    assert (await admin.put("/routing/v1/policy", json=body)).json()["max_rounds"] == 3
 
 
 async def test_a_newcomer_and_a_returner_start_level(desk: Desk) -> None:

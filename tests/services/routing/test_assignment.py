@@ -1,5 +1,7 @@
 """The states of an attempt, and what they mean for the lead's stage."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
@@ -8,7 +10,7 @@ from services.routing.domain.assignment import (
     CLOSED,
     MOVES,
     WAITING,
-    Attempt,
+    Assignment,
     IllegalMove,
     Move,
     State,
@@ -106,11 +108,21 @@ def test_the_same_answer_again_is_a_repeat() -> None:
     assert not is_repeat(State.ACCEPTED, Move.ACKNOWLEDGE, None, None)
 
 
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def attempt(
+    rep_id: str, number: int, state: State, reason: RejectReason | None = None
+) -> Assignment:
+    times = {"assigned_at": NOON, "due_at": NOON, "updated_at": NOON}
+    return Assignment(f"a{number}", "l1", 1, rep_id, number, state, 1, 1, **times, reason=reason)
+
+
 HISTORY = (
-    Attempt("a", 1, State.EXPIRED),
-    Attempt("b", 2, State.REJECTED, RejectReason.WRONG_TERRITORY),
-    Attempt("c", 3, State.REJECTED, RejectReason.NO_CAPACITY),
-    Attempt("d", 4, State.EXPIRED),
+    attempt("a", 1, State.EXPIRED),
+    attempt("b", 2, State.REJECTED, RejectReason.WRONG_TERRITORY),
+    attempt("c", 3, State.REJECTED, RejectReason.NO_CAPACITY),
+    attempt("d", 4, State.EXPIRED),
 )
 
 
@@ -130,3 +142,11 @@ def test_a_new_round_prefers_fresh_reps_then_all_but_the_last_then_anybody() -> 
         {"b"},
     ]
     assert [set(out) for out in kept_out_of_new_round((), rested=True)] == [set()]
+
+
+def test_closing_an_attempt() -> None:
+    before = NOON - timedelta(seconds=1)
+    for state, then in ((State.ASSIGNED, State.EXPIRED), (State.ACCEPTED, State.ACCEPTED)):
+        closed = attempt("a", 1, state).closed("WON", before)
+        assert (closed.state, closed.closed_because) == (then, "WON")
+        assert closed.closed_at == NOON, "no attempt ends before it began"

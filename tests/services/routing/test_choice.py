@@ -1,12 +1,21 @@
 """The fair choice: shares follow weights, capacity holds, nobody is flooded."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.routing.domain.choice import Group, Pool, Standing, Unrouted, level, undecided
+from services.routing.domain.choice import (
+    KEPT,
+    Group,
+    Pool,
+    Standing,
+    Unrouted,
+    level,
+    undecided,
+)
 
 EVERYBODY = Group()
 weights = st.lists(st.integers(1, 20), min_size=1, max_size=8)
@@ -47,7 +56,7 @@ def test_a_newcomer_starts_level(ws: list[int], before: int, weight: int) -> Non
     hand_out(pool, before)
     newcomer = rep("new", weight)
     newcomer.calibration = level(newcomer, pool.reps.values())
-    pool.reps["new"] = newcomer
+    pool.join(newcomer)
     total = sum(ws) + weight
     for _ in range(3):
         got = hand_out(pool, 2 * total)["new"]
@@ -60,9 +69,11 @@ def test_back_from_leave_without_a_flood(ws: list[int], before: int, meanwhile: 
     hand_out(pool, before)
     away = pool.reps["r0"]
     away.active = False
+    pool.join(away)
     hand_out(pool, meanwhile)
     away.active = True
     away.calibration = level(away, pool.reps.values())
+    pool.join(away)
     total = 2 + sum(ws)
     assert abs(hand_out(pool, 2 * total)["r0"] - 4) <= 3
 
@@ -159,3 +170,39 @@ def test_a_decision_can_be_replayed_from_what_it_stores(ws: list[int], moves: li
             pool.give(decision.rep_id)
             if release:
                 pool.release(decision.rep_id)
+
+
+def test_of_many_reps_a_decision_tells_of_the_first_and_of_who_got_it() -> None:
+    full = [rep(f"full{i:02}", capacity=1, waiting=1, assigned=0) for i in range(30)]
+    behind = [rep(f"more{i:02}", assigned=9) for i in range(200)]
+    away = [rep(f"away{i:02}", active=False) for i in range(70)]
+    pool = pool_of(*full, *behind, *away)
+    decision = pool.choose(EVERYBODY, {})
+    assert decision.rep_id == "more00"
+    assert len(decision.candidates) == KEPT
+    assert decision.left_out == 300 - KEPT
+    told = [c.rep_id for c in decision.candidates]
+    assert told == [f"full{i:02}" for i in range(KEPT - 1)] + ["more00"]
+    assert decision.candidates[0].why == "full: 1 of 1 waiting"
+    few = pool_of(*full[:3], *away).choose(EVERYBODY, {})
+    assert few.unrouted is Unrouted.NO_ROOM
+    assert [c.why for c in few.candidates[2:5]] == ["full: 1 of 1 waiting", "inactive", "inactive"]
+    assert (len(few.candidates), few.left_out) == (KEPT, 73 - KEPT)
+
+
+@given(weights, st.lists(st.sampled_from(["give", "release", "join"]), max_size=40))
+def test_what_the_pool_remembers_is_what_it_would_find(ws: list[int], moves: list[str]) -> None:
+    """Sums and orders are kept from lead to lead: the choice is that of a new pool."""
+    pool = pool_of(*(rep(f"r{i}", w, 4) for i, w in enumerate(ws)))
+    groups = [EVERYBODY, Group("odd", frozenset(f"r{i}" for i in range(1, len(ws), 2)))]
+    for at, move in enumerate(moves):
+        group = groups[at % 2]
+        decision = pool.choose(group, {})
+        again = Pool.of(replace(one) for one in pool.reps.values()).choose(group, {})
+        assert decision == again
+        if move == "join":
+            pool.join(replace(pool.reps["r0"], weight=at % 3, calibration=at / 2))
+        elif move == "release":
+            pool.release("r0")
+        elif decision.rep_id is not None:
+            pool.give(decision.rep_id)

@@ -1,10 +1,12 @@
 """Routing with its parts running: bus in, deadlines, sweeps, and the live stream."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -19,6 +21,7 @@ from shared.bus.api import Message
 from shared.contracts.events import EventData
 from shared.runtime.parts import Loop
 from tests.services.routing.desk import Desk, event, mql, open_desk, person, until
+from tests.services.routing.test_store import statements_of
 
 
 async def publish(desk: Desk, *datas: EventData) -> None:
@@ -36,7 +39,6 @@ async def publish(desk: Desk, *datas: EventData) -> None:
 async def running(desk: Desk) -> AsyncIterator[str]:
     """Start the parts and serve; answers the base URL."""
     await desk.bus.start()
-    await desk.bus.create_topics()
     for part in desk.service.parts:
         await part.start()
     with socket.socket() as listener:
@@ -125,8 +127,12 @@ async def test_the_stream_shows_changes_of_this_and_of_another_process(
         await publish(desk, lead)
         name, data = await stream.next()
         assert (name, data["state"], data["lead_id"]) == ("assignment", "ASSIGNED", lead.lead_id)
-        async with open_desk(database_url, tmp_path / "two") as other:
-            rep = await other.client(Role.REP, "ana")
+        async with contextlib.AsyncExitStack() as stack:
+            answering = desk
+            if database_url.startswith("postgresql"):  # only one process writes a SQLite file
+                other = open_desk(database_url, tmp_path / "two")
+                answering = await stack.enter_async_context(other)
+            rep = await answering.client(Role.REP, "ana")
             await rep.post(f"/routing/v1/assignments/{data['assignment_id']}/accept")
         name, data = await stream.next()
         assert (name, data["state"]) == ("assignment", "ACCEPTED")
@@ -211,6 +217,49 @@ async def test_streams_end_with_the_service(desk: Desk) -> None:
         await response.aclose()
 
 
+async def test_a_breach_is_noticed_when_it_is_due(desk: Desk, base: str) -> None:
+    await desk.add_reps(("ana", 1, 9))
+    await desk.set_policy(sla_minutes=0.02, max_rounds=1)
+    leads = [mql() for _ in range(3)]
+    for lead in leads:
+        await publish(desk, lead)
+        await asyncio.sleep(0.2)
+
+    async def breached() -> bool:
+        return not await desk.open_rows()
+
+    await until(breached, "three breaches")
+    for lead in leads:
+        (row,) = await desk.history(lead.lead_id)
+        assert row.state == "EXPIRED"
+        assert timedelta(0) <= row.closed_at - row.due_at < timedelta(seconds=0.5)
+
+
+async def test_idle_costs_nothing(desk: Desk, base: str) -> None:
+    """A lead waits for an answer, another for room, a rep listens, and nothing happens."""
+    await desk.add_reps(("ana", 1, 1))
+    first, second = mql(), mql()
+    await publish(desk, first, second)
+    await until(lambda: desk.history(first.lead_id))
+    _, key = await desk.access.create_key(Role.REP, "ana")
+    async with (
+        httpx.AsyncClient(timeout=20) as http,
+        http.stream(
+            "GET", f"{base}/routing/v1/stream", headers={"Authorization": f"Bearer {key}"}
+        ) as response,
+    ):
+        assert (await Stream(response).next())[0] == "ready"
+        await asyncio.sleep(0.5)
+        with statements_of(desk.db) as asked:
+            await asyncio.sleep(2.5)
+    if desk.db.dialect == "sqlite":
+        assert asked == []
+    else:
+        assert sum("updated_at >" in one for one in asked) <= 8, "the stream, each second"
+        others = [one for one in asked if "updated_at >" not in one and "clock_t" not in one]
+        assert len(others) <= 16, "the timers, every two seconds"
+
+
 async def test_ready_and_metrics(desk: Desk, base: str) -> None:
     desk.service.app.state.parts = desk.service.parts
     client = await desk.client(Role.ADMIN)
@@ -226,12 +275,13 @@ async def test_ready_and_metrics(desk: Desk, base: str) -> None:
 
 async def test_seed_makes_a_policy_and_three_reps_once(desk: Desk) -> None:
     assert desk.service.seed is not None
-    await desk.service.seed()
-    await desk.service.seed()
+    desk.service.seed()
+    desk.service.seed()
     admin = await desk.client(Role.ADMIN)
     reps = (await admin.get("/routing/v1/reps")).json()["items"]
     assert [rep["rep_id"] for rep in reps] == ["rep-ana", "rep-ben", "rep-chloe"]
     policy = (await admin.get("/routing/v1/policy")).json()
     assert policy == {
-        "version": 1, "sla_minutes": 60, "accept_minutes": 240, "max_attempts": 3, "rules": [],
+        "version": 1, "sla_minutes": 60, "accept_minutes": 240, "max_attempts": 3, "max_rounds": 3,
+        "rules": [],
     }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.bus.api import BusUnavailable, MissingTopics
-from shared.runtime.parts import Loop, NotYet, Timer, describe
+from shared.runtime.parts import Alarm, Loop, NotYet, Timer, describe
 from tests.shared.toy.waiting import until
 
 
@@ -162,3 +162,65 @@ async def test_a_stopped_timer_runs_no_more(every: float) -> None:
     count = len(ran)
     await asyncio.sleep(0)
     assert len(ran) == count
+
+
+class Looks:
+    """What an alarm looks for: notes when it was called, and says what it was told to say."""
+
+    def __init__(self, *answers: float | None) -> None:
+        self.answers = list(answers)
+        self.at: list[float] = []
+        self.during: list[Any] = []
+
+    async def __call__(self) -> float | None:
+        self.at.append(asyncio.get_running_loop().time())
+        for call in self.during:
+            call()
+        self.during.clear()
+        return self.answers.pop(0) if self.answers else None
+
+
+async def test_an_alarm_sleeps_until_something_is_due() -> None:
+    look = Looks(0.0, 0.2)
+    alarm = Alarm("toy.alarm", look=look, at_most=3600)
+    await alarm.start()
+    await until(lambda: len(look.at) == 3)
+    assert look.at[1] - look.at[0] < 0.15
+    assert 0.19 < look.at[2] - look.at[1] < 0.5
+    await asyncio.sleep(0.3)
+    assert len(look.at) == 3, "it knows of nothing: it sleeps"
+    async with asyncio.timeout(1):
+        await alarm.stop()
+
+
+async def test_an_alarm_is_woken_for_what_comes_earlier_only() -> None:
+    look = Looks(0.6)
+    alarm = Alarm("toy.alarm", look=look, at_most=3600)
+    await alarm.start()
+    await until(lambda: len(look.at) == 1)
+    await asyncio.sleep(0.05)
+    alarm.soon(30)
+    await asyncio.sleep(0.2)
+    assert len(look.at) == 1
+    alarm.soon()
+    await until(lambda: len(look.at) == 2)
+    assert look.at[1] - look.at[0] < 0.5
+    await alarm.stop()
+
+
+async def test_an_alarm_hears_who_calls_while_it_looks() -> None:
+    look = Looks(None, None)
+    alarm = Alarm("toy.alarm", look=look, at_most=3600)
+    look.during.append(lambda: alarm.soon(0.2))
+    await alarm.start()
+    await until(lambda: len(look.at) == 2)
+    assert 0.19 < look.at[1] - look.at[0] < 0.5
+    await alarm.stop()
+
+
+async def test_an_alarm_looks_at_least_so_often() -> None:
+    look = Looks(3600, 3600)
+    alarm = Alarm("toy.alarm", look=look, at_most=0.1)
+    await alarm.start()
+    await until(lambda: len(look.at) >= 3)
+    await alarm.stop()

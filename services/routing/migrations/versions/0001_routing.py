@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.db.types import Json, UtcDateTime
 from shared.db.migrations import create_runtime_tables
+from shared.db.types import Json, UtcDateTime
 
 revision = "0001"
 down_revision = None

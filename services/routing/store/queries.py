@@ -1,0 +1,254 @@
+"""What the API, the pages, the stream and the timers read: never a lock, never a write."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Select, func, select, text
+
+from services.routing.domain.assignment import WAITING, Assignment, State
+from services.routing.domain.explanation import Explanation
+from services.routing.domain.lead import Lead
+from services.routing.domain.policy import STARTER
+from services.routing.domain.reps import Rep
+from services.routing.store.aggregates import ASSIGNMENTS, DECISIONS, LEADS, REPS
+from services.routing.store.tables import (
+    OPEN_SQL,
+    WAITING_SQL,
+    assignments,
+    contacts,
+    decisions,
+    leads,
+    policies,
+    reps,
+)
+from shared.db.database import database_now
+from shared.db.statements import Statement, one_of
+from shared.db.types import read_time
+
+_IS_WAITING = text(WAITING_SQL)
+"""Written out: with parameters neither database would use the partial indexes."""
+_FIRST_DUE = Statement(
+    f"SELECT due_at FROM assignments WHERE {WAITING_SQL} ORDER BY due_at LIMIT 1"  # noqa: S608
+)
+_FIRST_RETRY = Statement(
+    "SELECT retry_at FROM leads WHERE unrouted_at IS NOT NULL AND retry_at IS NOT NULL "
+    "ORDER BY retry_at LIMIT 1"
+)
+_UNROUTED = Statement("SELECT count(*) FROM leads WHERE unrouted_at IS NOT NULL")
+_CHANGED = Statement(
+    lambda dialect: ASSIGNMENTS.select(
+        f"{one_of('rep_id', 'rep_ids', dialect)} AND updated_at > :start", "ORDER BY updated_at"
+    )
+)
+_REACHED = Statement(
+    lambda dialect: (
+        f"SELECT {', '.join(f'a.{name}' for name in ASSIGNMENTS.columns)}, c.updated_at "  # noqa: S608
+        "FROM contacts AS c "
+        f"JOIN assignments AS a ON a.lead_id = c.lead_id AND a.{OPEN_SQL} "
+        f"WHERE c.updated_at > :start AND {one_of('a.rep_id', 'rep_ids', dialect)}"
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A rep with what they have on their plate."""
+
+    rep: Rep
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An assignment with all a rep wants to know about its lead."""
+
+    assignment: Assignment
+    lead: Lead | None
+    contact: Mapping[str, Any]
+    decision: Explanation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """What waits for a rep's answer, most urgent first; what they work on, newest first."""
+
+    waiting: Sequence[Card]
+    working: Sequence[Card]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One assignment that changed, or whose lead's contact data did."""
+
+    kind: str
+    """``assignment`` or ``contact``."""
+    assignment: Assignment
+    at: datetime
+
+    @property
+    def identity(self) -> tuple[str, str, str, datetime]:
+        """Equal for the same change seen twice."""
+        return (self.kind, self.assignment.assignment_id, self.assignment.state, self.at)
+
+
+def list_reps(
+    conn: Connection, *, only: str | None = None, after: str = "", limit: int = 100
+) -> list[Rep]:
+    """Reps by id."""
+    query = REPS.query().where(reps.c.rep_id > after).order_by(reps.c.rep_id).limit(limit)
+    if only is not None:
+        query = query.where(reps.c.rep_id == only)
+    return REPS.items(conn.execute(query))
+
+
+def loads(conn: Connection) -> list[Load]:
+    """Everybody, with their counts."""
+    query = (
+        select(assignments.c.rep_id, func.count().label("waiting"))
+        .where(_IS_WAITING)
+        .group_by(assignments.c.rep_id)
+    )
+    waiting = {row.rep_id: row.waiting for row in conn.execute(query)}
+    everybody = REPS.items(conn.execute(REPS.query().order_by(reps.c.rep_id)))
+    return [Load(rep, waiting.get(rep.rep_id, 0)) for rep in everybody]
+
+
+def policy(conn: Connection) -> dict[str, Any]:
+    """The newest policy as a document; version 0 is the built-in one."""
+    row = conn.execute(select(policies).order_by(policies.c.version.desc()).limit(1)).first()
+    if row is None:
+        return {"version": 0, **STARTER}
+    return {"version": row.version, **STARTER, **row.document}
+
+
+def list_assignments(
+    conn: Connection,
+    *,
+    rep_id: str | None = None,
+    states: Collection[State] = (),
+    lead_id: str | None = None,
+    before: str | None = None,
+    limit: int = 100,
+) -> list[Assignment]:
+    """Assignments, newest first."""
+    query = ASSIGNMENTS.query().order_by(assignments.c.assignment_id.desc()).limit(limit)
+    if rep_id is not None:
+        query = query.where(assignments.c.rep_id == rep_id)
+    if states:
+        query = query.where(assignments.c.state.in_([state.value for state in states]))
+        if WAITING.issuperset(states):
+            query = query.where(_IS_WAITING)  # few, however many there were: they have an index
+    if lead_id is not None:
+        query = query.where(assignments.c.lead_id == lead_id)
+    if before is not None:
+        query = query.where(assignments.c.assignment_id < before)
+    return ASSIGNMENTS.items(conn.execute(query))
+
+
+def find_assignment(conn: Connection, assignment_id: str) -> Assignment | None:
+    """One assignment."""
+    query = ASSIGNMENTS.query().where(assignments.c.assignment_id == assignment_id)
+    return next(iter(ASSIGNMENTS.items(conn.execute(query))), None)
+
+
+def contact_of(conn: Connection, lead_id: str) -> dict[str, Any] | None:
+    """Who a lead is."""
+    query = select(contacts.c.contact).where(contacts.c.lead_id == lead_id)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def lead_decisions(conn: Connection, lead_id: str, limit: int = 100) -> list[Explanation]:
+    """The newest decisions about a lead, newest first."""
+    query = (
+        DECISIONS.query()
+        .where(decisions.c.lead_id == lead_id)
+        .order_by(decisions.c.decision_id.desc())
+        .limit(limit)
+    )
+    return DECISIONS.items(conn.execute(query))
+
+
+def owner_of(conn: Connection, lead_id: str) -> str | None:
+    """The rep who has a lead now."""
+    query = select(assignments.c.rep_id).where(
+        assignments.c.lead_id == lead_id, assignments.c.closed_at.is_(None)
+    )
+    return conn.execute(query).scalar_one_or_none()
+
+
+def inbox_of(conn: Connection, rep_id: str, limit: int = 100) -> Inbox:
+    """A rep's inbox, at the database's time."""
+    mine = ASSIGNMENTS.query().where(
+        assignments.c.rep_id == rep_id, assignments.c.closed_at.is_(None)
+    )
+    waiting = mine.where(_IS_WAITING).order_by(assignments.c.due_at).limit(limit)
+    working = (
+        mine.where(assignments.c.state == State.ACCEPTED.value)
+        .order_by(assignments.c.answered_at.desc())
+        .limit(limit)
+    )
+    return Inbox(_cards(conn, rep_id, waiting), _cards(conn, rep_id, working), database_now(conn))
+
+
+def seconds_to_deadline(conn: Connection) -> float | None:
+    """Until the next deadline; None when nothing waits for an answer."""
+    return _seconds_to(conn, _FIRST_DUE)
+
+
+def seconds_to_retry(conn: Connection) -> float | None:
+    """Until a lead nobody has is to be looked at again; None when there is none."""
+    return _seconds_to(conn, _FIRST_RETRY)
+
+
+def count_unrouted(conn: Connection) -> int:
+    """How many leads nobody has."""
+    return int(_UNROUTED.run(conn).scalar_one())
+
+
+def changes_since(conn: Connection, rep_ids: Collection[str], start: datetime) -> list[Change]:
+    """What changed for these reps after ``start``, whichever process changed it."""
+    item = ASSIGNMENTS.codec(conn.dialect.name).item
+    given = {"rep_ids": list(rep_ids), "start": start}
+    changed = map(item, _CHANGED.run(conn, **given))
+    found = [Change("assignment", one, one.updated_at) for one in changed]
+    return found + [
+        Change("contact", item(values[:-1]), _time(values[-1]))
+        for values in _REACHED.run(conn, **given)
+    ]
+
+
+def _seconds_to(conn: Connection, first: Statement) -> float | None:
+    moment = first.run(conn).scalar()
+    if moment is None:
+        return None
+    return (_time(moment) - database_now(conn)).total_seconds()
+
+
+def _time(stored: Any) -> datetime:
+    """A time as it comes from the driver."""
+    return read_time(stored) if isinstance(stored, str) else cast(datetime, stored)
+
+
+def _cards(conn: Connection, rep_id: str, query: Select[Any]) -> list[Card]:
+    found = ASSIGNMENTS.items(conn.execute(query))
+    lead_ids = [one.lead_id for one in found]
+    if not lead_ids:
+        return []
+    known = LEADS.items(conn.execute(LEADS.query().where(leads.c.lead_id.in_(lead_ids))))
+    by_lead = {one.lead_id: one for one in known}
+    rows = conn.execute(select(contacts).where(contacts.c.lead_id.in_(lead_ids)))
+    people = {row.lead_id: row.contact for row in rows}
+    why = DECISIONS.query().where(decisions.c.lead_id.in_(lead_ids), decisions.c.rep_id == rep_id)
+    made = {(d.lead_id, d.cycle, d.attempt): d for d in DECISIONS.items(conn.execute(why))}
+    return [
+        Card(
+            one,
+            by_lead.get(one.lead_id),
+            people.get(one.lead_id, {}),
+            made.get((one.lead_id, one.cycle, one.attempt)),
+        )
+        for one in found
+    ]

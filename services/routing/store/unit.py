@@ -1,0 +1,199 @@
+"""Routing's unit of work."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from services.routing.domain.assignment import Assignment
+from services.routing.domain.choice import Pool
+from services.routing.domain.lead import Lead
+from services.routing.domain.policy import Compiled, Policy
+from services.routing.metrics import ASSIGNED, BREACHED, UNROUTED
+from services.routing.store.aggregates import (
+    ASSIGNMENTS,
+    CONTACTS,
+    DECISIONS,
+    LEADS,
+    POLICIES,
+    REPS,
+)
+from services.routing.store.tables import WAITING_SQL
+from shared.contracts.events import LeadAssigned, LeadUnrouted, SlaBreached
+from shared.db.statements import Statement
+from shared.runtime.unit import Unit
+
+_POOL = "pool"
+"""The lock of whoever hands out leads: with it capacity and shares hold across processes."""
+_WAITING = Statement(
+    "SELECT rep_id, count(*) AS waiting FROM assignments "  # noqa: S608
+    f"WHERE {WAITING_SQL} GROUP BY rep_id"
+)
+_NEWEST = Statement("SELECT max(version) FROM policies")
+_RETRY = Statement(
+    "UPDATE leads SET retry_at = :now, rest_until = :now, rounds = 0 WHERE unrouted_at IS NOT NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wakes:
+    """Whom to tell, in this process, once a transaction is committed."""
+
+    changed: Callable[[], None] = lambda: None
+    """Something a rep sees is different."""
+    due: Callable[[float], None] = lambda seconds: None
+    """A deadline passes in so many seconds."""
+    retry: Callable[[float], None] = lambda seconds: None
+    """In so many seconds somebody may be found for a lead that nobody has."""
+
+
+class Routing(Unit):
+    """One transaction of routing.
+
+    Whoever hands out leads takes the pool first, and locks no lead by name after it: everybody
+    locks in the same order. Leads are changed only by those who hold the pool.
+    """
+
+    service = "routing"
+
+    def __init__(
+        self,
+        now: datetime,
+        conn: Connection | None = None,
+        compiled: Compiled | None = None,
+        wakes: Wakes | None = None,
+    ) -> None:
+        super().__init__(now, conn)
+        self.leads = self.rows(LEADS)
+        self.assignments = self.rows(ASSIGNMENTS)
+        self.reps = self.rows(REPS)
+        self.policies = self.rows(POLICIES)
+        self.decisions = self.rows(DECISIONS)
+        self.contacts = self.rows(CONTACTS)
+        self._compiled = compiled or Compiled()
+        self._wakes = wakes or Wakes()
+        self._pool: Pool | None = None
+        self._policy: Policy | None = None
+        self._of_lead: dict[str, list[str]] | None = None
+
+    def load(self, keys: Sequence[str]) -> None:
+        super().load(keys)
+        self._of_lead = None
+
+    def load_leads(self, lead_ids: Sequence[str]) -> None:
+        """Read leads and all their attempts at once; the pool is held already."""
+        self.leads.load(lead_ids)
+        self.assignments.load(lead_ids)
+        self._of_lead = None
+
+    def policy(self) -> Policy:
+        """The policy in force when this transaction asked first."""
+        if self._policy is None:
+            version = self._newest()
+            found = self._compiled.find(version)
+            if found is None:
+                written = self.policies.fetch(version)
+                assert written is not None
+                found = self._compiled.add(version, written.document)
+            self._policy = found
+        return self._policy
+
+    def pool(self) -> Pool:
+        """All reps with their counts, locked until the transaction ends."""
+        if self._pool is None:
+            self.lock([_POOL])
+            waiting = self._waiting()
+            everybody = sorted(self.reps.all(), key=lambda rep: rep.rep_id)
+            self._pool = Pool.of(rep.standing(waiting.get(rep.rep_id, 0)) for rep in everybody)
+        return self._pool
+
+    def attempts(self, lead_id: str) -> list[Assignment]:
+        """The attempts of a loaded lead, of all cycles."""
+        if self._of_lead is None:
+            self._of_lead = defaultdict(list)
+            for one in self.assignments:
+                self._of_lead[one.lead_id].append(one.assignment_id)
+        found = map(self.assignments.get, self._of_lead.get(lead_id, ()))
+        return [one for one in found if one is not None]
+
+    def owner(self, lead_id: str) -> Assignment | None:
+        """A loaded lead's open assignment."""
+        return next((one for one in self.attempts(lead_id) if one.closed_at is None), None)
+
+    def history(self, lead: Lead) -> list[Assignment]:
+        """The closed attempts of a loaded lead's running cycle."""
+        return [
+            one
+            for one in self.attempts(lead.lead_id)
+            if one.cycle == lead.cycle and one.closed_at is not None
+        ]
+
+    def assign(self, assignment: Assignment) -> None:
+        """Give a lead to a rep, and count it."""
+        pool = self.pool()
+        pool.give(assignment.rep_id)
+        standing, rep = pool.reps[assignment.rep_id], self.reps.get(assignment.rep_id)
+        assert rep is not None
+        self.reps.put(replace(rep, assigned=standing.assigned, last_turn=standing.last_turn))
+        self.assignments.put(assignment)
+        if self._of_lead is not None:
+            self._of_lead.setdefault(assignment.lead_id, []).append(assignment.assignment_id)
+
+    def retry_unrouted(self) -> None:
+        """Have all leads nobody has looked at again at once, and offer them to everybody."""
+        if self.conn is not None:
+            _RETRY.run(self.conn, now=self.now)
+        for lead in self.leads:
+            if lead.unrouted_at is not None:
+                self.leads.put(replace(lead, retry_at=self.now, rest_until=self.now, rounds=0))
+        self.after_commit(lambda: self._wakes.retry(0))
+
+    def write(self) -> None:
+        self._count()
+        self._wake()
+        super().write()
+
+    def _newest(self) -> int:
+        if self.conn is None:
+            return max((one.version for one in self.policies), default=0)
+        return _NEWEST.run(self.conn).scalar() or 0
+
+    def _waiting(self) -> dict[str, int]:
+        """How many leads wait for each rep."""
+        if self.conn is None:
+            return Counter(one.rep_id for one in self.assignments if one.waits)
+        return {row.rep_id: row.waiting for row in _WAITING.run(self.conn)}
+
+    def _wake(self) -> None:
+        """Tell the stream and the timers of this process what they would else find later."""
+        changed = self.assignments.changed
+        if changed or self.contacts.touched:
+            self.after_commit(self._wakes.changed)
+        if dues := [one.due_at for one in changed if one.waits]:
+            self._later(self._wakes.due, min(dues))
+        if any(not one.waits for one in changed):
+            self.after_commit(lambda: self._wakes.retry(0))  # somebody may have room now
+        retries = [lead.retry_at for lead in self.leads.changed if lead.retry_at is not None]
+        if retries:
+            self._later(self._wakes.retry, min(retries))
+
+    def _later(self, wake: Callable[[float], None], moment: datetime) -> None:
+        seconds = (moment - self.now).total_seconds()
+        self.after_commit(lambda: wake(seconds))
+
+    def _count(self) -> None:
+        """Count for operators what this transaction did, once it is committed."""
+        assigned = sum(isinstance(event.data, LeadAssigned) for event in self.events)
+        breached = sum(isinstance(event.data, SlaBreached) for event in self.events)
+        nobody = Counter(e.data.reason for e in self.events if isinstance(e.data, LeadUnrouted))
+
+        def count() -> None:
+            ASSIGNED.inc(assigned)
+            BREACHED.inc(breached)
+            for reason, times in nobody.items():
+                UNROUTED.labels(reason).inc(times)
+
+        if self.events:
+            self.after_commit(count)
