@@ -84,6 +84,7 @@ async def _serve(settings: Settings, names: Sequence[str], listening: socket.soc
     await starter.start()
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again
+    gc.set_threshold(20_000, 20, 20)  # a batch makes thousands of objects that all go at its end
     welcome = asyncio.create_task(_welcome(server, settings, new_key))
     fatal = await _until_done(server, starter, listening)
     welcome.cancel()

@@ -33,11 +33,11 @@ def build(settings: Settings, infra: Infra) -> Service:
         parses_itself=[PATH],
     )
     post_leads = PostLeads(reception, infra.access)
-    app.add_middleware(Shortcut, endpoint=post_leads)
     app.router.routes.insert(0, Route(PATH, LongWay(post_leads), methods=["POST"]))
     describe_post(app)
     app.include_router(api_router(transactions))
     app.include_router(pages_router(infra.db, reception))
+    app.middleware_stack = Shortcut(app.build_middleware_stack(), post_leads)
     return Service(
         name=NAME,
         app=app,

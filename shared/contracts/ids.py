@@ -17,7 +17,8 @@ def new_id() -> str:
 
 def new_traceparent() -> str:
     """The start of a new trace."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    ids = secrets.token_hex(24)
+    return f"00-{ids[:32]}-{ids[32:]}-01"
 
 
 def current_traceparent() -> str:

@@ -88,9 +88,11 @@ class Aggregate(Generic[T]):
             columns = [str(column.name) for column in table.c]
             names = [name for name in columns if name != "id" or "id" in self.key]
         self.columns = tuple(names)
-        self.key_of: Callable[[T], Any] = (
-            attrgetter(*self.key) if row is None else lambda one: itemgetter(*self.key)(row(one))
-        )
+        self._values = _tuple_of(names)
+        self._ordered = itemgetter(*names)
+        self.key_of: Callable[[T], Any] = attrgetter(*self.key)
+        if row is not None and not all(hasattr(of, name) for name in self.key):
+            self.key_of = lambda one: itemgetter(*self.key)(row(one))
         self._decode = dict(decode or {})
         self._codecs: dict[str, _Codec[T]] = {}
         self._statements: dict[Any, Statement] = {}
@@ -98,9 +100,8 @@ class Aggregate(Generic[T]):
     def values_of(self, one: T) -> tuple[Any, ...]:
         """The columns of an instance, in their order, as Python has them."""
         if self._row is None:
-            return _tuple_of(self.columns)(one)
-        given = self._row(one)
-        return tuple(given[name] for name in self.columns)
+            return self._values(one)
+        return cast(tuple[Any, ...], self._ordered(self._row(one)))
 
     def codec(self, dialect: str) -> "_Codec[T]":
         """How rows are stored in this dialect."""
@@ -308,6 +309,8 @@ class _Codec(Generic[T]):
         self._sqlite = dialect == "sqlite"
         self._plain = row is None
         self._make = item
+        of = [field.name for field in fields(cast(Any, aggregate.of)) if field.init]
+        self._in_place = tuple(of[: len(aggregate.columns)]) == aggregate.columns
         table, columns = aggregate.table, aggregate.columns
         kinds = [table.c[name].type for name in columns]
         self._encoders = [
@@ -370,6 +373,8 @@ class _Codec(Generic[T]):
                     values[at] = decoder(values[at])
         if self._make is not None:
             return self._make(dict(zip(self._aggregate.columns, values, strict=True)))
+        if self._in_place:
+            return self._aggregate.of(*values)
         return self._aggregate.of(**dict(zip(self._aggregate.columns, values, strict=True)))
 
     def insert(self, conn: Connection, items: Sequence[T]) -> None:
@@ -382,7 +387,9 @@ class _Codec(Generic[T]):
         """``changes`` are pairs: as it was loaded, as it should be."""
         if self._sqlite:
             rows = [
-                (
+                self._update_order(self._stored(after))
+                if not self._aggregate.fence
+                else (
                     *self._update_order(self._stored(after)),
                     *self._fence_order(self._stored(before)),
                 )
@@ -477,21 +484,10 @@ def _decoder(
 
 
 def _tuple_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    found = _GETTERS.get(tuple(names))
-    if found is None:
-        if len(names) > 1:
-            found = attrgetter(*names)
-        else:
-            single = attrgetter(*names)
-
-            def found(one: Any) -> tuple[Any, ...]:
-                return (single(one),)
-
-        _GETTERS[tuple(names)] = found
-    return found
-
-
-_GETTERS: dict[tuple[str, ...], Callable[[Any], tuple[Any, ...]]] = {}
+    if len(names) > 1:
+        return attrgetter(*names)
+    single = attrgetter(*names)
+    return lambda one: (single(one),)
 
 
 def _tuple_at(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:

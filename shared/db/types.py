@@ -1,6 +1,7 @@
 """Column types that mean the same on SQLite and PostgreSQL."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer
 from sqlalchemy.dialects import postgresql
@@ -31,8 +32,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
+@lru_cache(maxsize=64)
 def stored_time(moment: datetime | None) -> str | None:
-    """A time as ``UtcDateTime`` stores it in SQLite. Raises ValueError for a naive one."""
+    """A time as ``UtcDateTime`` stores it in SQLite. Raises ValueError for a naive one. Most rows of
+    a transaction have its time, so it is worth remembering."""
     if moment is None:
         return None
     if moment.tzinfo is not UTC:
@@ -44,4 +47,4 @@ def stored_time(moment: datetime | None) -> str | None:
 
 def read_time(stored: str) -> datetime:
     """The time behind what ``stored_time`` gave."""
-    return datetime.fromisoformat(stored).replace(tzinfo=UTC)
+    return datetime.fromisoformat(stored + "+00:00")

@@ -49,6 +49,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=f"/{name}/openapi.json",
+        # FastAPI would ask at every request whether anybody wants its own.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.access = infra.access
     app.state.links = infra.links

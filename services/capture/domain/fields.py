@@ -12,6 +12,8 @@ FieldType = Literal["text", "number", "boolean", "choice"]
 FieldKind = Literal["fact", "personal"]
 Value = str | int | float | bool | list[str]
 
+FACT: Final = "fields."
+"""What the name of a custom field begins with among a lead's facts."""
 MAX_FIELDS: Final = 100
 """Most custom fields of one submission, and most undeclared ones that a lead keeps."""
 MAX_BYTES: Final = 160 * 1024

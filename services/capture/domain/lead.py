@@ -7,12 +7,11 @@ from typing import Any, Final
 
 import orjson
 
-from services.capture.domain.fields import MAX_BYTES, MAX_FIELDS
+from services.capture.domain.fields import FACT, MAX_BYTES, MAX_FIELDS
 from services.capture.domain.submission import Consent, Declared, Submission, derived_facts
 
 MAX_PURPOSES: Final = 50
 """Most purposes whose latest answer a lead keeps."""
-_FACT: Final = "fields."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def first_touch(lead_id: str, submission: Submission, now: datetime) -> Lead:
         touches=1,
         captured_at=now,
         updated_at=now,
-        field_order=_names(submission),
+        field_order=list(submission.custom),
     )
 
 
@@ -68,9 +67,8 @@ def touched(lead: Lead, submission: Submission, declared: Declared, now: datetim
     )
     if submission.consent:
         after = _with_consent(after, _answers(submission.consent, now))
-    given = _names(submission)
-    if given:
-        order = [name for name in lead.field_order if name not in given] + given
+    if given := submission.custom:
+        order = [*(name for name in lead.field_order if name not in given), *given]
         after = _bounded(replace(after, field_order=order), given, declared)
     return after
 
@@ -108,26 +106,18 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _names(submission: Submission) -> list[str]:
-    """The custom fields that it gives a value."""
-    personal = list(submission.contact.get("fields", ()))
-    return personal + [
-        name.removeprefix(_FACT) for name in submission.facts if name.startswith(_FACT)
-    ]
-
-
 def _bounded(lead: Lead, given: Sequence[str], declared: Declared) -> Lead:
     """Without the fields that are too many or too much. The oldest undeclared ones go first, then
     the oldest of the others; what was just given always has room."""
     undeclared = [name for name in lead.field_order if name not in declared]
     going = undeclared[: max(len(undeclared) - MAX_FIELDS, 0)]
     personal = lead.contact.get("fields", {})
-    facts = {name: value for name, value in lead.facts.items() if name.startswith(_FACT)}
+    facts = {name: value for name, value in lead.facts.items() if name.startswith(FACT)}
     if (excess := len(orjson.dumps([personal, facts])) - MAX_BYTES) > 0:
         older = [name for name in lead.field_order if name not in given]
         older.sort(key=lambda name: name in declared)
         for number, name in enumerate(older, 1):
-            excess -= _size(personal, name) + _size(facts, _FACT + name)
+            excess -= _size(personal, name) + _size(facts, FACT + name)
             if excess <= 0:
                 going = older[: max(number, len(going))]
                 break
@@ -138,7 +128,7 @@ def _bounded(lead: Lead, given: Sequence[str], declared: Declared) -> Lead:
         lead = replace(lead, contact={**lead.contact, "fields": _without(personal, gone)})
     return replace(
         lead,
-        facts=_without(lead.facts, {_FACT + name for name in gone}),
+        facts=_without(lead.facts, {FACT + name for name in gone}),
         field_order=[name for name in lead.field_order if name not in gone],
         fields_dropped=lead.fields_dropped + len(gone),
     )

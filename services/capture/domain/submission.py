@@ -1,13 +1,13 @@
 """One submission, made comparable: who it is, what a decision may use, and what stays private."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from services.capture.domain.country import normalise_country
 from services.capture.domain.email import email_type, normalise_email
-from services.capture.domain.fields import MAX_FIELDS, NAME, FieldDeclaration, read_value
+from services.capture.domain.fields import FACT, MAX_FIELDS, NAME, FieldDeclaration, read_value
 from services.capture.domain.phone import normalise_phone
 from services.capture.domain.text import cut_url, one_line, paragraphs, tag, website
 
@@ -41,27 +41,36 @@ class Consent:
     basis: str | None = None
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Protocol):
     """A submission as it was typed."""
 
-    email: str | None = None
-    phone: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    company: str | None = None
-    job_title: str | None = None
-    country: str | None = None
-    employees: int | None = None
-    industry: str | None = None
-    website: str | None = None
-    message: str | None = None
-    form_id: str | None = None
-    page_url: str | None = None
-    referrer: str | None = None
-    utm: Mapping[str, str | None] = field(default_factory=dict)
-    consent: tuple[Consent, ...] = ()
-    fields: Mapping[str, object] = field(default_factory=dict)
+    email: str | None
+    phone: str | None
+    first_name: str | None
+    last_name: str | None
+    company: str | None
+    job_title: str | None
+    country: str | None
+    employees: int | None
+    industry: str | None
+    website: str | None
+    message: str | None
+    form_id: str | None
+    page_url: str | None
+    referrer: str | None
+    utm_source: str | None
+    utm_medium: str | None
+    utm_campaign: str | None
+    utm_term: str | None
+    utm_content: str | None
+
+    def consents(self) -> tuple[Consent, ...]:
+        """What the person agreed to, or declined."""
+        ...
+
+    def custom(self) -> Mapping[str, object]:
+        """The custom fields."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,10 @@ class Submission:
     facts: dict[str, Any]
     attribution: dict[str, str]
     consent: tuple[Consent, ...]
-    undeclared: tuple[str, ...]
+    custom: tuple[str, ...] = ()
+    """Names of the custom fields that have a value."""
+    undeclared: tuple[str, ...] = ()
+    """Names of custom fields that nobody declared, those without a value too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +147,12 @@ def normalise(draft: Draft, declared: Declared, default_region: str | None = Non
             phone = normalise_phone(phone, country or default_region)
         except ValueError as error:
             errors.append(FieldError("/phone", str(error)))
-    personal, facts, undeclared = _split_fields(draft.fields, declared, errors)
+    personal, facts, undeclared = _split_fields(draft.custom(), declared, errors)
     if not draft.email and not draft.phone:
         errors.append(FieldError("/email", "is needed (or a phone number)"))
     if errors:
         raise Unacceptable(errors)
+    custom = (*personal, *(name.removeprefix(FACT) for name in facts))
     company, job_title = one_line(draft.company), one_line(draft.job_title)
     contact = {
         "email": email,
@@ -167,7 +180,8 @@ def normalise(draft: Draft, declared: Declared, default_region: str | None = Non
         contact=given,
         facts=_given(facts),
         attribution=_attribution(draft),
-        consent=draft.consent,
+        consent=draft.consents(),
+        custom=custom,
         undeclared=undeclared,
     )
 
@@ -220,7 +234,7 @@ def _split_fields(
         if read is None:
             continue
         if declaration is not None and declaration.is_fact:
-            facts[f"fields.{name}"] = read
+            facts[FACT + name] = read
         else:
             personal[name] = read
     return personal, facts, tuple(undeclared)
@@ -231,9 +245,12 @@ def _attribution(draft: Draft) -> dict[str, str]:
         "form_id": tag(draft.form_id),
         "page_url": cut_url(draft.page_url),
         "referrer": cut_url(draft.referrer),
+        "utm_source": tag(draft.utm_source),
+        "utm_medium": tag(draft.utm_medium),
+        "utm_campaign": tag(draft.utm_campaign),
+        "utm_term": tag(draft.utm_term),
+        "utm_content": tag(draft.utm_content),
     }
-    for name, value in draft.utm.items():
-        found[name] = tag(value)
     return _given(found)
 
 

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.capture.domain.lead import consent_flags, first_touch, touched
-from services.capture.domain.submission import BadSubmission, Posted, Taken
+from services.capture.domain.lead import Lead, consent_flags, first_touch, touched
+from services.capture.domain.submission import BadSubmission, Posted, Submission, Taken
 from services.capture.store.unit import Capture
 from shared.contracts.events import (
     ActivityRecorded,
-    Attribution,
-    ConsentFlag,
     ContactUpdated,
     LeadCaptured,
 )
@@ -87,32 +85,36 @@ def _take(unit: Capture, posted: Posted) -> Taken | Exception:
     unit.leads.put(lead)
     unit.take(taken)
     unit.see(submission.undeclared)
-    attribution = Attribution(**submission.attribution)
-    if before is None:
-        unit.emit(
-            LeadCaptured(
-                lead_id=lead.lead_id,
-                submission_id=taken.submission_id,
-                captured_at=now,
-                facts=lead.all_facts(),
-                attribution=attribution,
-                consent=[ConsentFlag(**flag) for flag in consent_flags(submission.consent)],
-            )
-        )
-    else:
-        unit.emit(
-            ActivityRecorded(
-                lead_id=lead.lead_id,
-                activity_id=taken.submission_id,
-                kind="form_submitted",
-                occurred_at=now,
-                facts=lead.all_facts(),
-                attribution=attribution,
-            )
-        )
+    unit.emit(_captured(lead, taken, submission) if before is None else _submitted(lead, taken))
     if before is None or lead.contact != before.contact:
         unit.emit(ContactUpdated(lead_id=lead.lead_id, **{"fields": {}, **lead.contact}))
     return taken
+
+
+def _captured(lead: Lead, taken: Taken, submission: Submission) -> LeadCaptured:
+    return LeadCaptured.model_validate(
+        {
+            "lead_id": lead.lead_id,
+            "submission_id": taken.submission_id,
+            "captured_at": taken.received_at,
+            "facts": lead.all_facts(),
+            "attribution": taken.attribution,
+            "consent": consent_flags(submission.consent),
+        }
+    )
+
+
+def _submitted(lead: Lead, taken: Taken) -> ActivityRecorded:
+    return ActivityRecorded.model_validate(
+        {
+            "lead_id": lead.lead_id,
+            "activity_id": taken.submission_id,
+            "kind": "form_submitted",
+            "occurred_at": taken.received_at,
+            "facts": lead.all_facts(),
+            "attribution": taken.attribution,
+        }
+    )
 
 
 def _key_reused() -> Problem:

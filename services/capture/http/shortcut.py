@@ -5,7 +5,7 @@ front of them and calls the endpoint itself; what the endpoint raises takes the 
 the route of the same address, so that every error is answered as everywhere else.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,9 +17,9 @@ RAISED: Final = "leadloop.capture.raised"
 
 
 class Shortcut:
-    """Pure ASGI middleware: calls ``endpoint`` for posted leads and ``app`` for everything else."""
+    """Pure ASGI: calls ``endpoint`` for posted leads and ``app`` for everything else."""
 
-    def __init__(self, app: ASGIApp, endpoint: Any) -> None:
+    def __init__(self, app: ASGIApp, endpoint: ASGIApp) -> None:
         self.app = app
         self._endpoint = endpoint
 
@@ -45,7 +45,7 @@ class Shortcut:
 class LongWay:
     """The route's own endpoint: raises what the endpoint raised, or calls it."""
 
-    def __init__(self, endpoint: Any) -> None:
+    def __init__(self, endpoint: ASGIApp) -> None:
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,10 +1,11 @@
 """The submission as it comes: shape and limits. What the values mean is the domain's."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from services.capture.domain.submission import Consent, Draft
+from services.capture.domain.submission import Consent
 
 _NO_NUL = r"^[^\x00]*$"
 Line = Annotated[str, StringConstraints(max_length=200, pattern=_NO_NUL)]
@@ -81,34 +82,13 @@ class LeadIn(BaseModel):
     ] = []
     fields: dict[str, Any] | None = None
 
-    def draft(self) -> Draft:
-        """The submission for the domain to read."""
+    def consents(self) -> tuple[Consent, ...]:
+        """See ``Draft``."""
+        if not self.consent:
+            return ()
+        return tuple([Consent(c.purpose, c.granted, c.text, c.basis) for c in self.consent])
+
+    def custom(self) -> Mapping[str, object]:
+        """See ``Draft``."""
         extra = self.__pydantic_extra__
-        fields = {**extra, **(self.fields or {})} if extra else self.fields or {}
-        return Draft(
-            email=self.email,
-            phone=self.phone,
-            first_name=self.first_name,
-            last_name=self.last_name,
-            company=self.company,
-            job_title=self.job_title,
-            country=self.country,
-            employees=self.employees,
-            industry=self.industry,
-            website=self.website,
-            message=self.message,
-            form_id=self.form_id,
-            page_url=self.page_url,
-            referrer=self.referrer,
-            utm={
-                "utm_source": self.utm_source,
-                "utm_medium": self.utm_medium,
-                "utm_campaign": self.utm_campaign,
-                "utm_term": self.utm_term,
-                "utm_content": self.utm_content,
-            },
-            consent=tuple(Consent(c.purpose, c.granted, c.text, c.basis) for c in self.consent)
-            if self.consent
-            else (),
-            fields=fields,
-        )
+        return {**extra, **(self.fields or {})} if extra else self.fields or {}

@@ -42,7 +42,7 @@ _WORDS: Final = {
 def read_submission(body: bytes, declared: Declared, default_region: str | None) -> Submission:
     """Validate and normalise. Raises Problem 400 (no JSON) or 422 (with ``errors``)."""
     try:
-        return normalise(_validate(body).draft(), declared, default_region)
+        return normalise(_validate(body), declared, default_region)
     except ValidationError as error:
         found = _shape_errors(error)
         raise invalid(found + _other_errors(body, found, declared, default_region)) from None
@@ -82,7 +82,7 @@ def _other_errors(
             return []
         wrong = {error.pointer.split("/")[1] for error in found if error.pointer}
         kept = {name: value for name, value in members.items() if name not in wrong}
-        normalise(LeadIn.model_validate(kept).draft(), declared, default_region)
+        normalise(LeadIn.model_validate(kept), declared, default_region)
     except Unacceptable as error:
         missing = {"/email", "/phone"} & {e.pointer for e in found}
         return [e for e in error.errors if not (missing and e.detail.startswith("is needed"))]

@@ -10,6 +10,7 @@ from services.capture.domain.email import email_type, normalise_email
 from services.capture.domain.phone import normalise_phone
 from services.capture.domain.submission import Draft, Unacceptable, normalise
 from services.capture.domain.text import cut_url, one_line, tag, website
+from services.capture.intake.model import LeadIn
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_one_line_is_one_line_and_stays_so(text: str) -> None:
 
 @given(
     st.builds(
-        Draft,
+        LeadIn.model_construct,
         email=st.none() | st.text(max_size=30) | st.emails(),
         phone=st.none() | st.text(alphabet="+0123456789 -()", max_size=20),
         country=st.none() | st.sampled_from(["DE", "Germany", "Atlantis"]),
