@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.feedback.handlers import proposals, stages
-from services.feedback.store import FeedbackUnit
+from services.feedback.store.unit import Feedback
 from shared.contracts.events import (
     DefinitionPublished,
     DefinitionRetired,
@@ -22,9 +22,7 @@ from shared.contracts.events import (
 )
 from shared.runtime.consumer import Handlers
 
-GROUP: Final = "feedback"
-
-HANDLERS: Final[Handlers[FeedbackUnit]] = {
+HANDLERS: Final[Handlers[Feedback]] = {
     LeadCaptured: stages.on_lead_captured,
     LeadScored: stages.on_lead_scored,
     LeadQualified: stages.on_lead_qualified,

@@ -1,21 +1,23 @@
 """Feedback's JSON interface: parse, call, answer."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Header, Query
+from fastapi import APIRouter, Body, Depends, Header, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.feedback.domain.proposals import Status
 from services.feedback.handlers import proposals
 from services.feedback.handlers.outcomes import Caller, RecordOutcome, record_outcome
-from services.feedback.store import FeedbackUnit
-from services.feedback.store.reading import Reading
+from services.feedback.store import queries
+from services.feedback.store.figures import metrics
+from services.feedback.store.unit import Feedback
 from shared.access import Principal, Role, allow
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import Stage
 from shared.runtime.paging import decode_cursor, decode_number, listing
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
 Recorder = Annotated[Principal, Depends(allow(Role.REP, Role.MARKETER, Role.ADMIN, Role.SERVICE))]
 Reader = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN, Role.SERVICE))]
@@ -48,32 +50,51 @@ class Resolution(BaseModel):
     note: Annotated[str, Field(max_length=2000)] = ""
 
 
-def router(transactions: Transactions[FeedbackUnit], reading: Reading) -> APIRouter:
-    """All routes under ``/feedback/v1``."""
+def router(
+    transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta]
+) -> APIRouter:
+    """All routes under ``/feedback/v1``; a lead may stay in a stage for ``stuck_after``."""
     api = APIRouter(prefix="/feedback/v1")
     _outcomes(api, transactions)
-    _figures(api, reading)
-    _proposals(api, transactions, reading)
+    _figures(api, transactions, stuck_after)
+    _leads(api, transactions)
+    _proposals(api, transactions)
     return api
 
 
-def _outcomes(api: APIRouter, transactions: Transactions[FeedbackUnit]) -> None:
-    @api.post("/outcomes", status_code=201, tags=["outcomes"])
+def _outcomes(api: APIRouter, transactions: Transactions[Feedback]) -> None:
+    @api.post(
+        "/outcomes",
+        status_code=201,
+        tags=["outcomes"],
+        responses={202: {"description": "Kept until the lead's acceptance arrives"}},
+    )
     async def post_outcome(
         body: OutcomeBody,
         principal: Recorder,
+        response: Response,
         idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
     ) -> dict[str, Any]:
-        """Record what became of an accepted lead. The same again has the same answer."""
+        """Record what became of an accepted lead. The same again has the same answer.
+
+        An outcome that overtakes the lead's acceptance waits for it: 202, ``status: waiting``."""
         command = RecordOutcome(**body.model_dump())
         caller = Caller(principal.key_id, _rep(principal))
         # The idempotency key is locked like a lead, so that of two at once one sees the other.
         keys = [body.lead_id, *([f"key {idempotency_key}"] if idempotency_key else [])]
-        async with transactions.begin(keys) as uow:
-            return await record_outcome(command, caller, idempotency_key, uow, transactions.clock)
+        document = await transactions.run(
+            lambda unit: record_outcome(unit, command, caller, idempotency_key), keys
+        )
+        if document.get("status") == "waiting":
+            response.status_code = 202
+        return document
 
 
-def _figures(api: APIRouter, reading: Reading) -> None:
+def _figures(
+    api: APIRouter, transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta]
+) -> None:
+    db, clock = transactions.db, transactions.clock
+
     @api.get("/events", tags=["events"])
     async def get_events(
         _: Reader,
@@ -83,52 +104,62 @@ def _figures(api: APIRouter, reading: Reading) -> None:
     ) -> dict[str, Any]:
         """Feedback events in order, as CloudEvents. ``next_cursor`` is null when nothing came after
         ``cursor``: keep that one and ask again later."""
-        items, last = await reading.events(decode_number(cursor), limit, event_type)
+        place = decode_number(cursor)
+        items, last = await db.read(
+            lambda conn: queries.events_after(conn, place, limit, event_type)
+        )
         return listing(items, last)
 
     @api.get("/metrics", tags=["figures"])
     async def get_metrics(_: Reader) -> dict[str, Any]:
         """Funnel, acceptance, reasons, SLA, times and conversion; rates with 95 % intervals."""
-        return await reading.metrics()
+        return await db.read(lambda conn: metrics(conn, clock.now()))
 
     @api.get("/stages", tags=["figures"])
     async def get_stages(_: Reader) -> dict[str, Any]:
         """How many leads are in each stage, and which have been there too long."""
-        return await reading.stages()
+        return await db.read(lambda conn: queries.stages(conn, clock.now(), stuck_after))
+
+
+def _leads(api: APIRouter, transactions: Transactions[Feedback]) -> None:
+    db = transactions.db
 
     @api.get("/leads", tags=["figures"])
     async def get_leads(_: Reader, cursor: str | None = None, limit: Limit = 100) -> dict[str, Any]:
         """Every lead with its stage, by lead_id."""
-        items = await reading.leads_after(decode_cursor(cursor) if cursor else "", limit)
+        after = decode_cursor(cursor) if cursor else ""
+        items = await db.read(lambda conn: queries.leads_after(conn, after, limit))
         return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
 
     @api.get("/leads/{lead_id}", tags=["figures"])
     async def get_lead(_: Reader, lead_id: str) -> dict[str, Any]:
-        """One lead's stage and its way there."""
-        lead = await reading.history(lead_id)
+        """One lead's stage, its way there, and the outcomes that wait for its acceptance."""
+        lead = await db.read(lambda conn: queries.lead_history(conn, lead_id))
         if lead is None:
             raise Problem(404, "Unknown lead", "There is no lead with this lead_id.")
         return lead
 
 
-def _proposals(api: APIRouter, transactions: Transactions[FeedbackUnit], reading: Reading) -> None:
+def _proposals(api: APIRouter, transactions: Transactions[Feedback]) -> None:
+    db = transactions.db
+
     @api.get("/proposals", tags=["proposals"])
     async def get_proposals(
         _: Reader, cursor: str | None = None, status: Status | None = None, limit: Limit = 50
     ) -> dict[str, Any]:
         """Proposals, newest first."""
         before = decode_cursor(cursor) if cursor else None
-        items = await reading.proposals(before, limit, status and status.value)
-        more = items[-1]["proposal_id"] if len(items) == limit else None
-        return listing(items, more)
+        found = await db.read(lambda conn: queries.list_proposals(conn, before, limit, status))
+        more = found[-1].proposal_id if len(found) == limit else None
+        return listing([one.document() for one in found], more)
 
     @api.get("/proposals/{proposal_id}", tags=["proposals"])
     async def get_proposal(_: Reader, proposal_id: str) -> dict[str, Any]:
         """One proposal with its evidence."""
-        proposal = await reading.proposal(proposal_id)
+        proposal = await db.read(lambda conn: queries.find_proposal(conn, proposal_id))
         if proposal is None:
             raise Problem(404, "Unknown proposal", "There is no proposal with this id.")
-        return proposal
+        return proposal.document()
 
     @api.post("/proposals/{proposal_id}/approve", tags=["proposals"])
     async def approve(
@@ -137,12 +168,9 @@ def _proposals(api: APIRouter, transactions: Transactions[FeedbackUnit], reading
         body: Annotated[Resolution | None, Body()] = None,
     ) -> dict[str, Any]:
         """Have the proposed version made and published."""
-        note = body.note if body is not None else ""
-        async with transactions.begin() as uow:
-            row = await proposals.approve(
-                proposal_id, principal.key_id, note, uow, transactions.clock
-            )
-        return proposals.proposal_document(row)
+        by, note = principal.key_id, body.note if body is not None else ""
+        made = await transactions.run(lambda unit: proposals.approve(unit, proposal_id, by, note))
+        return made.document()
 
     @api.post("/proposals/{proposal_id}/dismiss", tags=["proposals"])
     async def dismiss(
@@ -151,12 +179,9 @@ def _proposals(api: APIRouter, transactions: Transactions[FeedbackUnit], reading
         body: Annotated[Resolution | None, Body()] = None,
     ) -> dict[str, Any]:
         """Turn a proposal down, until there is half as much evidence again."""
-        note = body.note if body is not None else ""
-        async with transactions.begin() as uow:
-            row = await proposals.dismiss(
-                proposal_id, principal.key_id, note, uow, transactions.clock
-            )
-        return proposals.proposal_document(row)
+        by, note = principal.key_id, body.note if body is not None else ""
+        made = await transactions.run(lambda unit: proposals.dismiss(unit, proposal_id, by, note))
+        return made.document()
 
 
 def _rep(principal: Principal) -> str | None:

@@ -1,82 +1,99 @@
-"""Feedback: learns from what reps say and deals do, and proposes a better lead definition.
+"""Feedback, put together: its table of contents."""
 
-Its table of contents: ``consumer`` follows every lead's stages, ``http`` records outcomes and shows
-figures, ``web`` is the page for marketing, and a timer weighs new answers.
-"""
-
-from datetime import timedelta
+import time
 from pathlib import Path
+from typing import Final
 
 from services.feedback import http
-from services.feedback.consumer import GROUP, HANDLERS
+from services.feedback.consumer import HANDLERS
 from services.feedback.handlers.proposals import weigh_answers
 from services.feedback.settings import Settings
-from services.feedback.store import FeedbackUnit
-from services.feedback.store.reading import Reading
+from services.feedback.store import queries, retention
+from services.feedback.store.unit import Feedback
 from services.feedback.web import pages
 from shared.contracts.topics import topics_read_by
 from shared.runtime.consumer import Consumer
 from shared.runtime.http import create_app
 from shared.runtime.parts import Timer
 from shared.runtime.service import Infra, Service, standard_parts
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
 NAME = "feedback"
-KEYS_KEPT_DAYS = 30
-"""How long the same Idempotency-Key gets the same answer."""
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+LINGER_SECONDS: Final = 0.2
+"""Nobody waits for the figures: what a lead goes through at once is followed at once."""
+FORGET_SECONDS: Final = 3600
+LOOK_SECONDS: Final = 10
+"""How often it is looked for what other processes wrote; this one is told of its own."""
 
 
 class Weighing:
     """Weighs the answers when there are new ones since the last time."""
 
-    def __init__(
-        self, transactions: Transactions[FeedbackUnit], reading: Reading, minimum: int
-    ) -> None:
+    def __init__(self, transactions: Transactions[Feedback], minimum: int) -> None:
         self._transactions = transactions
-        self._reading = reading
         self._minimum = minimum
-        self._weighed: tuple[int, int | None] = (-1, None)
+        self._due = True
+        self._seen: tuple[int, int | None] | None = None
+        self._look_at = 0.0
+
+    def heard(self) -> None:
+        """There are new answers, or another definition."""
+        self._due = True
 
     async def run(self) -> int:
         """Once around; returns 0, because all that is there is weighed at once."""
-        seen = await self._reading.log_position(), await self._reading.version_in_force()
-        if seen != self._weighed:
-            async with self._transactions.begin() as uow:
-                await weigh_answers(uow, self._transactions.clock, self._minimum)
-            self._weighed = seen
+        if not self._due and not await self._others_wrote():
+            return 0
+        self._due = False
+        try:
+            await self._weigh()
+        except BaseException:
+            self._due = True
+            raise
         return 0
+
+    async def _weigh(self) -> None:
+        """Counted beside the writer, which waits for nothing but what comes of it."""
+        evidence = await self._transactions.db.read(
+            lambda conn: queries.evidence_to_act_on(conn, self._minimum)
+        )
+        if evidence is not None:
+            await self._transactions.run(lambda unit: weigh_answers(unit, evidence))
+
+    async def _others_wrote(self) -> bool:
+        if self._transactions.db.dialect == "sqlite" or time.monotonic() < self._look_at:
+            return False
+        before, self._seen = self._seen, await self._transactions.db.read(queries.progress)
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        return self._seen != before
 
 
 def build(settings: Settings, infra: Infra) -> Service:
-    """Put feedback together."""
+    """Learns from what reps say and deals do, and proposes a better lead definition."""
+    db, clock = infra.db, infra.clock
     transactions = Transactions(
-        infra.db, NAME, infra.clock, lambda conn: FeedbackUnit(conn, infra.clock, NAME)
+        db, clock, lambda now, conn: Feedback(now, conn, heard=weighing.heard)
     )
-    reading = Reading(
-        infra.db,
-        infra.clock,
-        stuck_after=settings.stuck_after(),
-        minimum_per_side=settings.minimum_per_side,
-    )
+    weighing = Weighing(transactions, settings.minimum_per_side)
     app = create_app(NAME, "feedback", infra, description="What sales says back to marketing.")
-    app.include_router(http.router(transactions, reading))
-    app.include_router(pages.router(transactions, reading))
+    stuck_after, minimum = settings.stuck_after(), settings.minimum_per_side
+    app.include_router(http.router(transactions, stuck_after))
+    app.include_router(pages.router(transactions, stuck_after, minimum))
     consumer = Consumer(
-        NAME, GROUP, topics_read_by(NAME), HANDLERS, transactions, infra.bus, infra.clock
+        NAME, topics_read_by(NAME), HANDLERS, transactions, infra.bus, linger=LINGER_SECONDS
     )
-    weighing = Weighing(transactions, reading, settings.minimum_per_side)
-    timer = Timer("feedback.evidence", every=settings.evidence_seconds, run=weighing.run)
+    evidence = Timer("feedback.evidence", every=settings.evidence_seconds, run=weighing.run)
 
-    async def forget_answers() -> int:
-        async with transactions.begin() as uow:
-            await uow.forget_answers(infra.clock.now() - timedelta(days=KEYS_KEPT_DAYS))
-        return 0
+    async def forget() -> int:
+        return await db.write(lambda conn: retention.forget(conn, clock.now()))
 
-    pruning = Timer("feedback.forget-answers", every=3600, run=forget_answers)
+    forgetting = Timer("feedback.forget", every=FORGET_SECONDS, run=forget)
     return Service(
         name=NAME,
         app=app,
-        db=infra.db,
-        migrations=Path(__file__).parent / "migrations",
-        parts=[consumer, timer, pruning, *standard_parts(infra, transactions)],
+        db=db,
+        migrations=MIGRATIONS,
+        parts=[consumer, evidence, forgetting, *standard_parts(infra, NAME, transactions)],
     )

@@ -6,11 +6,13 @@ clerical rejections and missed deadlines say nothing about the definition and ar
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 from services.feedback.domain.intervals import Interval, newcombe
 
-MAX_POINTS = 1000
+MAX_POINTS: Final = 1000
+CONFIDENCE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,12 @@ class Definition:
     version: int
     threshold: int
     rules: tuple[Rule, ...]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Definition":
+        """What a definition's document says that evidence needs."""
+        rules = tuple(Rule(one["id"], one["points"]) for one in document["criteria"])
+        return cls(document["version"], document["threshold"], rules)
 
     @property
     def scale(self) -> int:
@@ -54,6 +62,15 @@ class Counts:
     def share(self) -> float | None:
         """The accepted share; None without answers."""
         return self.accepted / self.answers if self.answers else None
+
+    def document(self) -> dict[str, Any]:
+        """The counts as JSON-ready members."""
+        share = self.share
+        return {
+            "accepted": self.accepted,
+            "answers": self.answers,
+            "share": share if share is None else round(share, 4),
+        }
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.accepted + other.accepted, self.rejected + other.rejected)
@@ -94,6 +111,21 @@ class Comparison:
             f"{self.having.answers + self.lacking.answers} leads."
         )
 
+    def document(self) -> dict[str, Any]:
+        """The comparison as JSON-ready members."""
+        interval = self.interval
+        return {
+            "criterion_id": self.criterion_id,
+            "points": self.points,
+            "with": self.having.document(),
+            "without": self.lacking.document(),
+            "missing": self.missing,
+            "difference": interval and round(interval.estimate, 4),
+            "low": interval and round(interval.low, 4),
+            "high": interval and round(interval.high, 4),
+            "text": self.words(),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -107,6 +139,10 @@ class Change:
     def direction(self) -> tuple[str, int]:
         """What it says, without how loud: the criterion, and 1 for more or -1 for fewer points."""
         return self.criterion_id, 1 if self.points_after > self.points_before else -1
+
+    def document(self) -> dict[str, Any]:
+        """The change as JSON-ready members."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +158,21 @@ class Evidence:
     def missing(self) -> int:
         """How many more answers it takes until the first criterion can be compared."""
         return min((c.missing for c in self.comparisons), default=0)
+
+    def document(self) -> dict[str, Any]:
+        """The evidence as it travels and is stored: shares from 0 to 1."""
+        return {
+            "definition_version": self.definition.version,
+            "threshold": self.definition.threshold,
+            "answers": self.counts.answers,
+            "accepted": self.counts.accepted,
+            "rejected": self.counts.rejected,
+            "minimum_per_side": self.minimum,
+            "confidence": CONFIDENCE,
+            "method": "Newcombe 1998, method 10 (hybrid score)",
+            "criteria": [comparison.document() for comparison in self.comparisons],
+            "notes": self.notes(),
+        }
 
     def notes(self) -> list[str]:
         """What the reader must know before believing the numbers."""

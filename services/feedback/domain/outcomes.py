@@ -1,6 +1,8 @@
 """What may be said about an accepted lead, and when."""
 
-from typing import Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
 from shared.contracts.vocabulary import TRANSITIONS, DisqualifyReason, RecycleReason, Stage
 
@@ -17,6 +19,62 @@ REASONS: Final[dict[Stage, tuple[str, ...]]] = {
 REASON_NEEDED: Final = frozenset({Stage.RECYCLED, Stage.DISQUALIFIED})
 
 _WORKED: Final = frozenset({Stage.ACCEPTED, Stage.SQL, Stage.OPPORTUNITY, Stage.LOST})
+
+_COMING: Final = frozenset(
+    {Stage.INQUIRY, Stage.MQL, Stage.UNROUTED, Stage.ASSIGNED, Stage.ACKNOWLEDGED}
+)
+"""Where a lead may be that was accepted a moment ago and of which that has not been read yet."""
+
+MOST_WAITING: Final = 20
+"""Outcomes of one lead that may wait for its acceptance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a lead, at ``step`` of the outcomes of its ``cycle``."""
+
+    outcome_id: str
+    lead_id: str
+    cycle: int
+    step: int
+    stage: Stage
+    reason: str | None
+    amount: float | None
+    definition_version: int | None
+    source: str | None
+    campaign: str | None
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOutcome:
+    """An outcome that came before the acceptance it follows; ``step`` is its place in the queue.
+
+    A rep's word counts if it is this rep who accepts the lead.
+    """
+
+    lead_id: str
+    step: int
+    outcome_id: str
+    stage: Stage
+    reason: str | None
+    amount: float | None
+    occurred_at: datetime
+    rep_id: str | None
+    recorded_at: datetime
+
+    def document(self) -> dict[str, Any]:
+        """The outcome as JSON-ready members."""
+        return {
+            "lead_id": self.lead_id,
+            "outcome_id": self.outcome_id,
+            "stage": self.stage.value,
+            "reason": self.reason,
+            "amount": self.amount,
+            "occurred_at": self.occurred_at.isoformat().replace("+00:00", "Z"),
+            "status": "waiting",
+        }
 
 
 def reason_fault(stage: Stage, reason: str | None) -> str | None:
@@ -36,3 +94,8 @@ def may_become(stage: Stage, outcome: Stage) -> bool:
     outcome.
     """
     return stage in _WORKED and outcome in TRANSITIONS[stage]
+
+
+def may_wait(stage: Stage) -> bool:
+    """Whether an acceptance may be on its way that the outcome of a lead in this stage follows."""
+    return stage in _COMING

@@ -5,10 +5,11 @@ evidence, or withdrawn when the evidence stops supporting it. What a proposal ch
 who approves it approves what they read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from services.feedback.domain.evidence import Change, Evidence, suggest, unmuted
 
@@ -24,6 +25,8 @@ class Status(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+UNRESOLVED: Final = (Status.OPEN, Status.APPROVED)
+
 COMES_BACK_AT: Final = 1.5
 """A change that was turned down comes back when there are this many times the answers."""
 
@@ -33,17 +36,50 @@ made from; before that only its evidence is refreshed, or it would change daily.
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """A proposal of the same base version that exists already.
+class Version:
+    """A definition that was published; the newest that is not retired is the one in force."""
+
+    version: int
+    document: Mapping[str, Any]
+    published_at: datetime
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change of the definition that answers ask for.
 
     ``answers`` is how many its evidence rests on now, ``made_from`` how many it was made from.
     """
 
     proposal_id: str
     status: Status
+    base_version: int
     changes: tuple[Change, ...]
+    evidence: Mapping[str, Any]
     answers: int
     made_from: int
+    proposed_at: datetime
+    evidence_at: datetime
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    note: str = ""
+    published_version: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The proposal as the interface shows it."""
+        return {
+            "proposal_id": self.proposal_id,
+            "status": self.status.value,
+            "base_version": self.base_version,
+            "changes": [change.document() for change in self.changes],
+            "evidence": self.evidence,
+            "proposed_at": self.proposed_at,
+            "evidence_at": self.evidence_at,
+            "resolved_at": self.resolved_at,
+            "note": self.note,
+            "published_version": self.published_version,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +107,7 @@ class Withdraw:
 Decision = Propose | Refresh | Withdraw | None
 
 
-def decide(evidence: Evidence, earlier: Sequence[Earlier]) -> Decision:
+def decide(evidence: Evidence, earlier: Sequence[Proposal]) -> Decision:
     """What the evidence asks for, given what was proposed of this version before."""
     if any(p.status in (Status.APPROVED, Status.PUBLISHED) for p in earlier):
         return None  # a new version is on its way: it earns its own evidence

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from shared.contracts.vocabulary import RejectReason, Stage
 
@@ -92,6 +92,16 @@ class Move:
     place: Place
     rep_id: str | None = None
 
+    @property
+    def cycle(self) -> int:
+        """How often the lead had become an MQL by then."""
+        return self.place.cycle
+
+    @property
+    def attempt(self) -> int:
+        """Which of the cycle's hand-overs it belongs to; 0 when to none."""
+        return self.place.attempt
+
 
 def captured_place() -> Place:
     """A lead begins."""
@@ -125,18 +135,18 @@ def worked_place(lead: Lead) -> Place:
     return Place(lead.place.cycle, Phase.WORKED, 0, step)
 
 
-def moved(lead: Lead, move: Move) -> Lead:
+def moved(lead: Lead, move: Move, **learned: Any) -> Lead:
     """The lead after this move: further on, or where it was when the move is an older one.
+    ``learned`` are the fields that the same event told.
 
     Equal places come from one topic, where the later one is the truth.
     """
-    firsts = lead.firsts
-    known = firsts.get(move.stage)
+    known = lead.firsts.get(move.stage)
     if move.stage in MILESTONES and (known is None or move.at < known):
-        firsts = {**firsts, move.stage: move.at}
-    if move.place < lead.place:
-        return replace(lead, firsts=firsts) if firsts is not lead.firsts else lead
-    return replace(lead, stage=move.stage, since=move.at, place=move.place, firsts=firsts)
+        learned["firsts"] = {**lead.firsts, move.stage: move.at}
+    if move.place >= lead.place:
+        learned |= {"stage": move.stage, "since": move.at, "place": move.place}
+    return replace(lead, **learned) if learned else lead
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Feedback's use cases: stages.py follows events, outcomes.py and proposals.py take commands."""
+"""What feedback does: ``stages`` follows events, ``outcomes`` and ``proposals`` take commands."""

@@ -1,15 +1,16 @@
 """The key figures, counted by the database. What is counted is explained in ``domain.kpis``."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
-from services.feedback.domain.kpis import MQL_TO_SQL_DAYS, Duration, Rate, spread, until
+from services.feedback.domain.kpis import MQL_TO_SQL_DAYS, Rate
 from services.feedback.store.tables import attempts, lead_stages, mqls
+from shared.db.statements import Statement
 
 NEWEST: Final = 20_000
 """Times and cohorts are taken from this many newest MQLs, so that the answer stays quick."""
@@ -25,71 +26,78 @@ _FUNNEL: Final = (
     ("OPPORTUNITY", lead_stages.c.first_opportunity_at),
     ("WON", lead_stages.c.first_won_at),
 )
+_COUNTS: Final = ("assigned", "due", "in_time", "procedural", "accepted", "answered")
+_NEWEST: Final = (
+    "(SELECT * FROM lead_stages WHERE first_mql_at IS NOT NULL "  # noqa: S608
+    f"ORDER BY first_mql_at DESC LIMIT {NEWEST}) AS newest"
+)
 
 
-async def metrics(conn: AsyncConnection, now: datetime) -> dict[str, Any]:
+def metrics(conn: Connection, now: datetime) -> dict[str, Any]:
     """Everything, as JSON-ready members."""
-    newest = await _newest(conn)
+    handed_over = _handed_over(conn, now)
     return {
-        "as_of": now.isoformat().replace("+00:00", "Z"),
-        "funnel": await funnel(conn),
+        "as_of": now,
+        "funnel": funnel(conn),
         "acceptance": {
-            "overall": (await _acceptance(conn, now, None))[0],
-            "by_version": await _acceptance(conn, now, "definition_version"),
-            "by_source": await _acceptance(conn, now, "source"),
+            "overall": _acceptance(handed_over)[0],
+            "by_version": _acceptance(handed_over, "definition_version"),
+            "by_source": _acceptance(handed_over, "source"),
         },
-        "reasons": await _reasons(conn),
-        "sla_attainment": (await _sla(conn, now)).document(),
-        "time_to_first_touch": _first_touch(newest, now),
-        "mql_to_sql": {
-            **(await _mql_to_sql(conn, now)).document(),
-            "within_days": MQL_TO_SQL_DAYS,
-        },
-        "cohorts": _cohorts(newest),
+        "reasons": _reasons(conn),
+        "sla_attainment": _sla(conn, now).document(),
+        "time_to_first_touch": {**first_touch(conn, now), "of_newest": NEWEST},
+        "mql_to_sql": {**_mql_to_sql(conn, now).document(), "within_days": MQL_TO_SQL_DAYS},
+        "cohorts": cohorts(conn),
     }
 
 
-async def funnel(conn: AsyncConnection) -> list[dict[str, Any]]:
+def funnel(conn: Connection) -> list[dict[str, Any]]:
     """How many leads have ever reached each stage."""
     counts = [func.count(column).label(stage) for stage, column in _FUNNEL]
-    row = (await conn.execute(select(*counts))).one()
+    row = conn.execute(select(*counts)).one()
     return [{"stage": stage, "leads": getattr(row, stage)} for stage, _ in _FUNNEL]
 
 
-async def _acceptance(conn: AsyncConnection, now: datetime, by: str | None) -> list[dict[str, Any]]:
+def _handed_over(conn: Connection, now: datetime) -> Sequence[Any]:
+    """What became of the MQLs that were given to reps, counted by version and source."""
     due = mqls.c.accept_due_at <= now
     in_time = and_(due, mqls.c.answer == "accepted", mqls.c.answered_at <= mqls.c.accept_due_at)
     procedural = and_(due, mqls.c.answer == "rejected", mqls.c.reason_class == "procedural")
-    counts = (
+    query = select(
+        mqls.c.definition_version,
+        mqls.c.source,
         func.count(mqls.c.assigned_at).label("assigned"),
         _sum(due).label("due"),
         _sum(in_time).label("in_time"),
         _sum(procedural).label("procedural"),
         _sum(mqls.c.answer == "accepted").label("accepted"),
         func.count(mqls.c.answer).label("answered"),
-    )
-    query = select(*counts).where(mqls.c.assigned_at.is_not(None))
-    if by is not None:
-        column = mqls.c[by]
-        query = query.add_columns(column.label("part")).group_by(column)
-    rows = [_acceptance_row(row, by) for row in await conn.execute(query)]
+    ).where(mqls.c.assigned_at.is_not(None))
+    return conn.execute(query.group_by(mqls.c.definition_version, mqls.c.source)).all()
+
+
+def _acceptance(handed_over: Sequence[Any], by: str | None = None) -> list[dict[str, Any]]:
+    parts: dict[Any, Counter[str]] = {} if by is not None else {None: Counter()}
+    for row in handed_over:
+        counts = parts.setdefault(getattr(row, by) if by is not None else None, Counter())
+        counts.update({name: getattr(row, name) for name in _COUNTS})
+    rows = [
+        {
+            **({by: part} if by is not None else {}),
+            "assigned": n["assigned"],
+            "within_24_business_hours": Rate(n["in_time"], n["due"]).document(),
+            "without_procedural": Rate(n["in_time"], n["due"] - n["procedural"]).document(),
+            "of_answered": Rate(n["accepted"], n["answered"]).document(),
+        }
+        for part, n in parts.items()
+    ]
     if by == "definition_version":
         return sorted(rows, key=lambda row: -(row[by] or 0))
     return sorted(rows, key=lambda row: (-row["assigned"], str(row.get("source") or "")))
 
 
-def _acceptance_row(row: Any, by: str | None) -> dict[str, Any]:
-    due, in_time, procedural = row.due or 0, row.in_time or 0, row.procedural or 0
-    return {
-        **({by: row.part} if by is not None else {}),
-        "assigned": row.assigned,
-        "within_24_business_hours": Rate(in_time, due).document(),
-        "without_procedural": Rate(in_time, due - procedural).document(),
-        "of_answered": Rate(row.accepted or 0, row.answered).document(),
-    }
-
-
-async def _reasons(conn: AsyncConnection) -> dict[str, Any]:
+def _reasons(conn: Connection) -> dict[str, Any]:
     parts = (attempts.c.reason_class, attempts.c.reason)
     more = (attempts.c.definition_version, attempts.c.source)
     query = (
@@ -97,7 +105,7 @@ async def _reasons(conn: AsyncConnection) -> dict[str, Any]:
         .where(attempts.c.answer == "rejected")
         .group_by(*parts, *more)
     )
-    rows = (await conn.execute(query)).all()
+    rows = conn.execute(query).all()
     classes: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         classes[row.reason_class][row.reason] += row.leads
@@ -132,89 +140,130 @@ def _most(counts: Counter[Any]) -> list[tuple[Any, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
 
 
-async def _sla(conn: AsyncConnection, now: datetime) -> Rate:
+def _sla(conn: Connection, now: datetime) -> Rate:
     first_answer = func.coalesce(attempts.c.acknowledged_at, attempts.c.answered_at)
     query = select(
         func.count().label("due"), _sum(first_answer <= attempts.c.due_at).label("met")
     ).where(attempts.c.due_at <= now)
-    row = (await conn.execute(query)).one()
+    row = conn.execute(query).one()
     return Rate(row.met or 0, row.due)
 
 
-async def _mql_to_sql(conn: AsyncConnection, now: datetime) -> Rate:
-    """Only leads that reached SQL are fetched: date arithmetic differs between databases."""
+def _mql_to_sql(conn: Connection, now: datetime) -> Rate:
     span = timedelta(days=MQL_TO_SQL_DAYS)
-    old = lead_stages.c.first_mql_at <= now - span
-    total = (await conn.execute(select(func.count()).where(old))).scalar_one()
-    reached = await conn.execute(
-        select(lead_stages.c.first_mql_at, lead_stages.c.first_sql_at).where(
-            old, lead_stages.c.first_sql_at.is_not(None)
-        )
-    )
-    return Rate(sum(row.first_sql_at - row.first_mql_at <= span for row in reached), total)
+    within = span // timedelta(microseconds=1)
+    row = _MQL_TO_SQL.run(conn, before=now - span, within=within).one()
+    return Rate(row.reached or 0, row.leads)
 
 
-async def _newest(conn: AsyncConnection) -> Sequence[Any]:
-    times = (
-        "captured_at",
-        "first_mql_at",
-        "first_assigned_at",
-        "first_acknowledged_at",
-        "first_accepted_at",
-        "first_rejected_at",
-        "first_sql_at",
-    )
-    query = (
-        select(*(lead_stages.c[name] for name in times))
-        .where(lead_stages.c.first_mql_at.is_not(None))
-        .order_by(lead_stages.c.first_mql_at.desc())
-        .limit(NEWEST)
-    )
-    return (await conn.execute(query)).all()
+def first_touch(conn: Connection, now: datetime) -> dict[str, Any]:
+    """How long the newest MQLs took, or have taken so far, from capture until a rep touched them;
+    and apart, how long they were ours (``processing``) and the rep's."""
+    if conn.dialect.name == "sqlite" and not _HAS_LN.run(conn).scalar_one():
+        give_logarithms(conn)
+    found = {row.part: row for row in _FIRST_TOUCH.run(conn, now=now)}
+    whole, processing, rep = (_spread(found.get(p)) for p in ("whole", "processing", "rep"))
+    return {**whole, "processing": processing, "rep": rep}
 
 
-def _first_touch(rows: Sequence[Any], now: datetime) -> dict[str, Any]:
-    whole: list[Duration | None] = []
-    ours: list[Duration | None] = []
-    theirs: list[Duration | None] = []
-    for row in rows:
-        human = (row.first_acknowledged_at, row.first_accepted_at, row.first_rejected_at)
-        touched = min((at for at in human if at is not None), default=None)
-        whole.append(until(row.captured_at, touched, now))
-        ours.append(until(row.captured_at, row.first_assigned_at, now))
-        theirs.append(until(row.first_assigned_at, touched, now))
+def give_logarithms(conn: Connection) -> None:
+    """For a SQLite that was built without mathematical functions."""
+    sqlite: Any = conn.connection.driver_connection
+    sqlite.create_function("ln", 1, math.log, deterministic=True)
+    sqlite.create_function("exp", 1, math.exp, deterministic=True)
+
+
+def _spread(row: Any) -> dict[str, float | int | None]:
+    if row is None:
+        return {"leads": 0, "censored": 0, "median_seconds": None, "p90_seconds": None}
     return {
-        **spread([d for d in whole if d is not None]),
-        "processing": spread([d for d in ours if d is not None]),
-        "rep": spread([d for d in theirs if d is not None]),
-        "of_newest": NEWEST,
+        "leads": int(row.leads),
+        "censored": int(row.censored),
+        "median_seconds": None if row.median is None else row.median / 1_000_000,
+        "p90_seconds": None if row.p90 is None else row.p90 / 1_000_000,
     }
 
 
-def _cohorts(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Leads by the ISO week in which they first became an MQL, newest first."""
+def cohorts(conn: Connection) -> list[dict[str, Any]]:
+    """The newest MQLs by the ISO week in which they first became one, newest week first."""
     weeks: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        week = weeks[f"{row.first_mql_at:%G-W%V}"]
-        week["mqls"] += 1
-        week["accepted"] += row.first_accepted_at is not None
-        week["sqls"] += row.first_sql_at is not None
+    for row in _DAYS.run(conn):
+        week = weeks[f"{date.fromisoformat(row.day):%G-W%V}"]
+        week.update(mqls=row.mqls, accepted=row.accepted, sqls=row.sqls)
     newest = sorted(weeks, reverse=True)[:COHORT_WEEKS]
-    return [
-        {"week": week, **{name: weeks[week][name] for name in ("mqls", "accepted", "sqls")}}
-        for week in newest
-    ]
+    return [{"week": week, **weeks[week]} for week in newest]
 
 
 def _sum(condition: ColumnElement[bool]) -> Any:
     return func.sum(case((condition, 1), else_=0))
 
 
-def stuck_since(thresholds: dict[str, timedelta], now: datetime) -> ColumnElement[bool]:
-    """Leads that have been in their stage longer than it should take."""
-    return or_(
-        *(
-            and_(lead_stages.c.stage == stage, lead_stages.c.since < now - limit)
-            for stage, limit in thresholds.items()
-        )
+def _microseconds(dialect: str, start: str, end: str) -> str:
+    if dialect == "sqlite":
+        # Without their fractions, which strftime would round.
+        seconds = f"strftime('%s', substr({end}, 1, 19)) - strftime('%s', substr({start}, 1, 19))"
+        return f"(({seconds}) * 1000000 + substr({end}, 21, 6) - substr({start}, 21, 6))"
+    return f"CAST(extract(epoch FROM {end} - {start}) * 1000000 AS bigint)"
+
+
+def _earliest(dialect: str, *times: str) -> str:
+    if dialect == "sqlite":
+        known = ", ".join(f"coalesce({one}, '~')" for one in times)
+        return f"nullif(min({known}), '~')"
+    return f"least({', '.join(times)})"
+
+
+def _first_touch(dialect: str) -> str:
+    """Kaplan and Meier's estimate (1958): those who still wait count as waiting for as long as they
+    have; dropping them would make a team that never answers look fast. A quantile is the first time
+    at which so many have ended; there is none when the curve never gets that far."""
+    touched = _earliest(dialect, "first_acknowledged_at", "first_accepted_at", "first_rejected_at")
+    now = ":now" if dialect == "sqlite" else "CAST(:now AS timestamptz)"
+    took = _microseconds(dialect, "began", f"coalesce(ended, {now})")
+    return f"""
+    WITH turns AS (
+      SELECT captured_at, first_assigned_at AS assigned_at, {touched} AS touched_at FROM {_NEWEST}
+    ), spans AS (
+      SELECT 'whole' AS part, captured_at AS began, touched_at AS ended FROM turns
+      UNION ALL SELECT 'processing', captured_at, assigned_at FROM turns
+      UNION ALL SELECT 'rep', assigned_at, touched_at FROM turns
+    ), took AS (
+      SELECT part, {took} AS time, ended FROM spans WHERE began IS NOT NULL
+    ), steps AS (
+      SELECT part, CASE WHEN time < 0 THEN 0 ELSE time END AS time,
+        count(ended) AS ended, count(*) AS gone
+      FROM took GROUP BY part, CASE WHEN time < 0 THEN 0 ELSE time END
+    ), risks AS (
+      SELECT part, time, ended, gone,
+        CAST(sum(gone) OVER (PARTITION BY part ORDER BY time DESC) AS double precision) AS at_risk
+      FROM steps
+    ), curve AS (
+      SELECT part, time, ended, gone, exp(sum(
+        ln(CASE WHEN ended < at_risk THEN (at_risk - ended) / at_risk ELSE 1e-300 END)
+      ) OVER (PARTITION BY part ORDER BY time)) AS survival
+      FROM risks
     )
+    SELECT part, sum(gone) AS leads, sum(gone) - sum(ended) AS censored,
+      min(CASE WHEN ended > 0 AND survival <= 0.5 + 1e-9 THEN time END) AS median,
+      min(CASE WHEN ended > 0 AND survival <= 0.1 + 1e-9 THEN time END) AS p90
+    FROM curve GROUP BY part"""  # noqa: S608
+
+
+def _days(dialect: str) -> str:
+    day = "substr(first_mql_at, 1, 10)"
+    if dialect != "sqlite":
+        day = "to_char(first_mql_at, 'YYYY-MM-DD')"
+    counts = "count(*) AS mqls, count(first_accepted_at) AS accepted, count(first_sql_at) AS sqls"
+    return f"SELECT {day} AS day, {counts} FROM {_NEWEST} GROUP BY 1"  # noqa: S608
+
+
+_HAS_LN = Statement("SELECT count(*) FROM pragma_function_list WHERE name = 'ln'")
+_FIRST_TOUCH = Statement(_first_touch)
+_DAYS = Statement(_days)
+_MQL_TO_SQL = Statement(
+    lambda dialect: (
+        "SELECT count(*) AS leads, count(CASE WHEN "  # noqa: S608
+        f"{_microseconds(dialect, 'first_mql_at', 'first_sql_at')} <= :within THEN 1 END) "
+        "AS reached FROM lead_stages WHERE first_mql_at <= :before"
+    )
+)

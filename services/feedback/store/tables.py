@@ -15,8 +15,8 @@ from sqlalchemy import (
 )
 
 from services.feedback.domain.stages import MILESTONES
-from shared.db.engine import Json, UtcDateTime
-from shared.db.tables import Serial, runtime_tables
+from shared.db.tables import runtime_tables
+from shared.db.types import Json, Serial, UtcDateTime
 
 metadata = MetaData()
 runtime_tables(metadata)
@@ -55,7 +55,7 @@ stage_changes = Table(
     Column("attempt", Integer, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("rep_id", String(200)),
-    Index("stage_changes_by_lead", "lead_id", "at"),
+    Index("stage_changes_by_lead", "lead_id"),
 )
 """Every step of every lead, also those that were read too late to move it."""
 
@@ -119,6 +119,22 @@ outcomes = Table(
     Index("outcomes_by_lead", "lead_id", "cycle", "step", unique=True),
 )
 
+waiting_outcomes = Table(
+    "waiting_outcomes",
+    metadata,
+    Column("lead_id", String(64), primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("outcome_id", String(64), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("amount", Float),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("rep_id", String(200)),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Index("waiting_outcomes_by_age", "recorded_at"),
+)
+"""Outcomes that came before the acceptance they follow, for thirty days."""
+
 idempotency = Table(
     "idempotency",
     metadata,
@@ -127,6 +143,7 @@ idempotency = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("answer", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Index("idempotency_by_age", "created_at"),
 )
 """What was answered to a request that may come again, for thirty days."""
 

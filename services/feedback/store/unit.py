@@ -1,92 +1,84 @@
 """Feedback's unit of work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
-from zlib import crc32
 
-import orjson
-from sqlalchemy import delete, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
-from services.feedback.store.leads import LeadRepository
-from services.feedback.store.proposals import ProposalRepository
-from services.feedback.store.tables import feedback_log, idempotency, log_head
-from shared.db.engine import insert
-from shared.runtime.clock import Clock
-from shared.runtime.unit_of_work import UnitOfWork
+from services.feedback.domain.outcomes import WaitingOutcome
+from services.feedback.domain.proposals import Version
+from services.feedback.domain.stages import Attempt, Lead, Mql
+from services.feedback.store import feedback_log
+from services.feedback.store.aggregates import (
+    ANSWERED,
+    ATTEMPTS,
+    DEFINITIONS,
+    LEADS,
+    MQLS,
+    NOT_RETIRED,
+    OUTCOMES,
+    PROPOSALS,
+    STAGE_CHANGES,
+    WAITING_OUTCOMES,
+)
+from shared.runtime.unit import Unit
 
-LOGGED_TOPIC = "lead.feedback"
-_LOCKS = 1024
-_LOCK_SPACE = 0x1EAD
 
+class Feedback(Unit):
+    """One transaction of feedback. ``heard`` is called once new answers or another definition are
+    there to be weighed."""
 
-class FeedbackUnit(UnitOfWork):
-    """One transaction on leads and proposals."""
+    service = "feedback"
 
-    def __init__(self, conn: AsyncConnection, clock: Clock, service: str = "feedback") -> None:
-        super().__init__(conn, clock, service)
-        self.leads = LeadRepository(conn)
-        self.proposals = ProposalRepository(conn)
-
-    async def prefetch(self, keys: Sequence[str]) -> None:
-        """Load these leads, and make others who work on them wait until this commits.
-
-        A lead's events come from several topics, and so perhaps to several processes at once. Rows
-        that are not there yet can't be locked, so it is their ids that are, by 1024 locks taken in
-        ascending order. SQLite has one writer and needs none.
-        """
-        if self.conn.dialect.name == "postgresql":
-            buckets = sorted({crc32(key.encode()) % _LOCKS for key in keys})
-            await self.conn.execute(
-                text(
-                    "SELECT count(pg_advisory_xact_lock(:space, bucket)) "
-                    "FROM unnest(CAST(:buckets AS integer[])) AS bucket"
-                ),
-                {"space": _LOCK_SPACE, "buckets": buckets},
-            )
-        await self.leads.load(keys)
-
-    async def save(self) -> None:
-        await self.leads.save()
-        await self._log()
-
-    async def answered_before(self, caller: str, key: str) -> tuple[str, dict[str, Any]] | None:
-        found = await self.conn.execute(
-            select(idempotency.c.fingerprint, idempotency.c.answer).where(
-                idempotency.c.caller == caller, idempotency.c.key == key
-            )
-        )
-        row = found.first()
-        return (row.fingerprint, row.answer) if row is not None else None
-
-    async def remember(
-        self, caller: str, key: str, fingerprint: str, answer: dict[str, Any], at: datetime
+    def __init__(
+        self,
+        now: datetime,
+        conn: Connection | None = None,
+        heard: Callable[[], None] | None = None,
     ) -> None:
-        await self.conn.execute(
-            insert(self.conn, idempotency).values(
-                caller=caller, key=key, fingerprint=fingerprint, answer=answer, created_at=at
-            )
-        )
+        super().__init__(now, conn)
+        self.leads = self.rows(LEADS)
+        self.stage_changes = self.rows(STAGE_CHANGES)
+        self.mqls = self.rows(MQLS)
+        self.attempts = self.rows(ATTEMPTS)
+        self.outcomes = self.rows(OUTCOMES)
+        self.waiting_outcomes = self.rows(WAITING_OUTCOMES)
+        self.answered = self.rows(ANSWERED)
+        self.definitions = self.rows(DEFINITIONS)
+        self.proposals = self.rows(PROPOSALS)
+        self._heard = heard
 
-    async def forget_answers(self, before: datetime) -> None:
-        """A request that old does not come again."""
-        await self.conn.execute(delete(idempotency).where(idempotency.c.created_at < before))
+    def lead(self, lead_id: str) -> Lead:
+        """A loaded lead; a new one when nothing is known of it."""
+        return self.leads.get(lead_id) or Lead(lead_id)
 
-    async def _log(self) -> None:
-        """Number the events for cursor readers, last of all: the head row is a queue."""
-        events = [event for event in self._events if event.data.topic == LOGGED_TOPIC]
-        if not events:
-            return
-        moved = await self.conn.execute(
-            update(log_head)
-            .where(log_head.c.id == 1)
-            .values(seq=log_head.c.seq + len(events))
-            .returning(log_head.c.seq)
-        )
-        first = moved.scalar_one() - len(events) + 1
-        rows = [
-            {"seq": seq, "type": event.type, "event": orjson.dumps(event.json()).decode()}
-            for seq, event in enumerate(events, first)
+    def mql(self, lead_id: str, cycle: int) -> Mql:
+        """A loaded lead's time as an MQL; an empty one when nothing is known of it."""
+        return self.mqls.get(lead_id, cycle) or Mql(lead_id, cycle)
+
+    def untold(self, lead_id: str, cycle: int) -> list[Attempt]:
+        """Answers of a loaded lead's cycle that nobody has been told of, in their order."""
+        found = [
+            one
+            for one in self.attempts
+            if one.lead_id == lead_id and one.cycle == cycle and one.waiting
         ]
-        await self.conn.execute(feedback_log.insert(), rows)
+        return sorted(found, key=lambda one: one.attempt)
+
+    def waiting(self, lead_id: str) -> list[WaitingOutcome]:
+        """Outcomes of a loaded lead that wait for its acceptance, in their order."""
+        found = [one for one in self.waiting_outcomes if one.lead_id == lead_id]
+        return sorted(found, key=lambda one: one.step)
+
+    def in_force(self) -> Version | None:
+        """The published definition."""
+        return next(iter(self.definitions.select(NOT_RETIRED)), None)
+
+    def write(self) -> None:
+        """Write what changed, and last of all number the events for readers with a cursor."""
+        heard = self.definitions.touched
+        super().write()
+        if self.conn is not None:
+            heard = feedback_log.add(self.conn, self.events) > 0 or heard
+        if heard and self._heard is not None:
+            self.after_commit(self._heard)

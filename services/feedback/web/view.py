@@ -1,53 +1,17 @@
 """Figures put into the words and rows of the page."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Final
 
-STAGES: Final = {
-    "INQUIRY": "Inquiries",
-    "MQL": "MQLs",
-    "ASSIGNED": "Given to a rep",
-    "ACCEPTED": "Accepted by sales",
-    "SQL": "SQLs",
-    "OPPORTUNITY": "Opportunities",
-    "WON": "Won",
-}
+from services.feedback.domain.evidence import Evidence
+from services.feedback.domain.proposals import UNRESOLVED, Proposal
+from shared.contracts.vocabulary import ReasonClass, RejectReason, Stage
+from shared.web.words import LEARNS_WORDS, MILESTONE_WORDS, REASON_NAMES, STAGE_WORDS
 
-NOW: Final = {
-    "INQUIRY": "Inquiry",
-    "NURTURE": "Nurtured",
-    "DISQUALIFIED": "Disqualified",
-    "MQL": "MQL",
-    "UNROUTED": "Waiting for a rep",
-    "ASSIGNED": "Given to a rep",
-    "ACKNOWLEDGED": "Seen by the rep",
-    "ACCEPTED": "Accepted by sales",
-    "REJECTED": "Rejected by the rep",
-    "SQL": "SQL",
-    "OPPORTUNITY": "Opportunity",
-    "WON": "Won",
-    "LOST": "Lost",
-    "RECYCLED": "Recycled",
-}
-
-REASONS: Final = {
-    "WRONG_TERRITORY": "Wrong territory",
-    "WRONG_PRODUCT": "Wrong product",
-    "ALREADY_OWNED": "Already owned",
-    "NO_CAPACITY": "No capacity",
-    "INVALID_DATA": "Invalid data",
-    "INCOMPLETE": "Incomplete",
-    "DUPLICATE": "Duplicate",
-    "SPAM": "Spam",
-    "OUTSIDE_ICP": "Outside our profile",
-    "BELOW_ACTIVITY": "Too little activity",
-    "NOT_A_BUYER": "Not a buyer",
-}
-
-CLASSES: Final = {
-    "definitional": ("Teaches the definition", "accent"),
-    "clerical": ("Teaches capture", "warn"),
-    "procedural": ("Teaches routing", "back"),
+TONES: Final = {
+    ReasonClass.DEFINITIONAL: "accent",
+    ReasonClass.CLERICAL: "warn",
+    ReasonClass.PROCEDURAL: "back",
 }
 
 DONE: Final = {
@@ -78,12 +42,12 @@ BADGES: Final = {
 def feedback_view(
     metrics: dict[str, Any],
     stages: dict[str, Any],
-    proposals: list[dict[str, Any]],
-    evidence: dict[str, Any] | None,
-    missing: int,
+    proposals: Sequence[Proposal],
+    evidence: Evidence | None,
 ) -> dict[str, Any]:
     """All the template needs."""
     acceptance = metrics["acceptance"]
+    weighed = evidence.document() if evidence is not None else None
     return {
         "notices": DONE,
         "overall": acceptance["overall"],
@@ -91,14 +55,15 @@ def feedback_view(
         "touch": metrics["time_to_first_touch"],
         "conversion": metrics["mql_to_sql"],
         "funnel": [
-            {"label": STAGES[step["stage"]], "value": step["leads"]} for step in metrics["funnel"]
+            {"label": MILESTONE_WORDS[Stage(step["stage"])], "value": step["leads"]}
+            for step in metrics["funnel"]
         ],
         "by_version": _acceptance(acceptance["by_version"], "definition_version"),
         "by_source": _acceptance(acceptance["by_source"], "source")[:12],
         "reasons": [_class(row) for row in metrics["reasons"]["by_class"]],
         "cohorts": metrics["cohorts"],
         "stages": [
-            {"label": NOW[name], "value": count}
+            {"label": STAGE_WORDS[Stage(name)], "value": count}
             for name, count in stages["stages"].items()
             if count
         ],
@@ -106,12 +71,12 @@ def feedback_view(
         "stuck_by_stage": [_stuck(row) for row in stages["stuck_by_stage"]],
         "stuck_count": stages["stuck_count"],
         "captured": stages["captured"],
-        "open": [_proposal(p) for p in proposals if p["status"] in ("open", "approved")],
-        "settled": [_proposal(p) for p in proposals if p["status"] not in ("open", "approved")],
-        "evidence": evidence,
-        "plot": _plot(evidence) if evidence else [],
-        "waiting": _waiting(evidence) if evidence else [],
-        "missing": missing,
+        "open": [_proposal(p) for p in proposals if p.status in UNRESOLVED],
+        "settled": [_proposal(p) for p in proposals if p.status not in UNRESOLVED],
+        "evidence": weighed,
+        "plot": _plot(weighed) if weighed else [],
+        "waiting": _waiting(weighed) if weighed else [],
+        "missing": evidence.missing if evidence is not None else 0,
     }
 
 
@@ -125,35 +90,34 @@ def _acceptance(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 
 
 def _stuck(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "stage": NOW[row["stage"]], "since": _moment(row["since"])}
+    return {**row, "stage": STAGE_WORDS[Stage(row["stage"])]}
 
 
 def _class(row: dict[str, Any]) -> dict[str, Any]:
-    title, tone = CLASSES.get(row["reason_class"], (row["reason_class"], "accent"))
+    name = ReasonClass(row["reason_class"])
     return {
-        "title": title,
-        "name": row["reason_class"],
+        "title": LEARNS_WORDS[name],
+        "name": name.value,
         "count": row["count"],
-        "tone": tone,
+        "tone": TONES[name],
         "items": [
-            {"label": REASONS.get(r["reason"], r["reason"]), "value": r["count"]}
+            {"label": REASON_NAMES[RejectReason(r["reason"])], "value": r["count"]}
             for r in row["reasons"]
         ],
     }
 
 
-def _proposal(proposal: dict[str, Any]) -> dict[str, Any]:
-    texts = {c["criterion_id"]: c["text"] for c in proposal["evidence"]["criteria"]}
+def _proposal(proposal: Proposal) -> dict[str, Any]:
+    document = proposal.document()
+    texts = {c["criterion_id"]: c["text"] for c in proposal.evidence["criteria"]}
     return {
-        **proposal,
-        "badge": BADGES[proposal["status"]],
-        "plot": _plot(proposal["evidence"]),
+        **document,
+        "badge": BADGES[document["status"]],
+        "plot": _plot(document["evidence"]),
         "changes": [
             {**change, "text": texts.get(change["criterion_id"], "")}
-            for change in proposal["changes"]
+            for change in document["changes"]
         ],
-        "proposed_at": _moment(proposal["proposed_at"]),
-        "resolved_at": _moment(proposal["resolved_at"]),
     }
 
 
@@ -177,7 +141,3 @@ def _plot(evidence: dict[str, Any]) -> list[dict[str, Any]]:
 def _waiting(evidence: dict[str, Any]) -> list[dict[str, Any]]:
     """The criteria that can't be compared yet, the nearest first."""
     return sorted((c for c in evidence["criteria"] if c["missing"]), key=lambda c: c["missing"])
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text is not None else None

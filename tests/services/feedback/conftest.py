@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +10,7 @@ import pytest_asyncio
 from services.feedback.service import build
 from services.feedback.settings import Settings
 from shared.access import Access, Role
-from shared.bus.open import open_bus
+from shared.bus.local import LocalBus
 from shared.runtime.service import Infra, Service
 from shared.web.links import Links
 from tests.services.feedback.lives import Feedback, open_feedback
@@ -43,12 +42,10 @@ async def feedback(database_url: str) -> AsyncIterator[Feedback]:
 
 
 @pytest_asyncio.fixture
-async def callers(feedback: Feedback, database_url: str, tmp_path: Path) -> AsyncIterator[Callers]:
+async def callers(feedback: Feedback, database_url: str) -> AsyncIterator[Callers]:
     """Feedback with its interface."""
-    access = Access.open(database_url)
-    await access.refresh()
-    bus = open_bus("local:", "", tmp_path)
-    infra = Infra(feedback.db, bus, access, feedback.clock, Links())
-    service = build(Settings(), infra)
-    yield Callers(service.app, access, feedback, service)
-    await access.stop()
+    async with Access.open(database_url) as access:
+        bus = LocalBus(lambda _: feedback.db)
+        infra = Infra(feedback.db, bus, access, feedback.clock, Links())
+        service = build(Settings(), infra)
+        yield Callers(service.app, access, feedback, service)

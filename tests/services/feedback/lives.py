@@ -1,20 +1,21 @@
 """Lives of leads as the other services would tell them, and a feedback service to tell them to."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from services.feedback.consumer import GROUP, HANDLERS
+from services.feedback.consumer import HANDLERS
+from services.feedback.domain.evidence import Evidence
 from services.feedback.handlers.proposals import weigh_answers
+from services.feedback.service import MIGRATIONS, NAME
 from services.feedback.settings import Settings
-from services.feedback.store import FeedbackUnit
-from services.feedback.store.reading import Reading
+from services.feedback.store import figures, queries
+from services.feedback.store.unit import Feedback as Unit
 from shared.bus.api import Received, TopicPartition
 from shared.contracts.definition import Criterion, DefinitionDocument
 from shared.contracts.envelope import Event
@@ -36,21 +37,22 @@ from shared.contracts.events import (
     LeadUnrouted,
     SlaBreached,
 )
+from shared.contracts.ids import new_id
 from shared.contracts.topics import topics_read_by
 from shared.contracts.vocabulary import REASON_CLASS, RejectReason, Stage
 from shared.db import outbox
-from shared.db.engine import Database
+from shared.db.database import Database
 from shared.db.migrations import migrate
-from shared.runtime.clock import FixedClock, new_id
+from shared.runtime.clock import FixedClock
 from shared.runtime.consumer import Consumer
-from shared.runtime.unit_of_work import Transactions
+from shared.runtime.unit import Transactions
 
+TRACE = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
-MIGRATIONS = Path(__file__).parents[3] / "services" / "feedback" / "migrations"
 
 
 def event_of(data: EventData, at: datetime) -> Event[Any]:
-    return Event(new_id(), data.type, "/test", at, data.key(), "", data)
+    return Event(new_id(), data.type, "/test", at, data.key(), TRACE, data)
 
 
 @dataclass
@@ -256,15 +258,18 @@ def answer_life(answer: str, criteria: tuple[str, ...], **values: Any) -> Life:
     return life.accepted() if answer == "accepted" else life.rejected(RejectReason(answer))
 
 
+R = TypeVar("R")
+
+
 @dataclass
 class Feedback:
     """A feedback service on a database, without a broker: the consumer is fed by hand."""
 
     db: Database
     clock: FixedClock
-    transactions: Transactions[FeedbackUnit]
-    consumer: Consumer[FeedbackUnit]
-    reading: Reading
+    transactions: Transactions[Unit]
+    consumer: Consumer[Unit]
+    minimum: int
     offsets: dict[str, int] = field(default_factory=dict)
 
     async def read(self, events: Sequence[Event[Any]], batch: int = 500) -> None:
@@ -275,18 +280,38 @@ class Feedback:
 
     async def weigh(self) -> bool:
         """What the timer does when there are new answers."""
-        async with self.transactions.begin() as uow:
-            return await weigh_answers(uow, self.clock, self.reading.minimum_per_side)
+        evidence = await self.ask(queries.evidence_to_act_on, self.minimum)
+        if evidence is None:
+            return False
+        return await self.transactions.run(lambda unit: weigh_answers(unit, evidence))
+
+    async def ask(self, query: Callable[..., R], *args: Any) -> R:
+        """What a query answers."""
+        return await self.db.read(lambda conn: query(conn, *args))
+
+    async def metrics(self) -> dict[str, Any]:
+        return await self.ask(figures.metrics, self.clock.now())
+
+    async def stages(self) -> dict[str, Any]:
+        return await self.ask(queries.stages, self.clock.now(), Settings().stuck_after())
+
+    async def history(self, lead_id: str) -> dict[str, Any] | None:
+        return await self.ask(queries.lead_history, lead_id)
+
+    async def proposals(self) -> list[dict[str, Any]]:
+        return [one.document() for one in await self.ask(queries.list_proposals)]
+
+    async def evidence(self) -> Evidence | None:
+        return await self.ask(queries.current_evidence, self.minimum)
 
     async def sent(self, topic: str) -> list[dict[str, Any]]:
         """The data of everything that waits for the bus on this topic."""
-        async with self.db.read() as conn:
-            pending = await outbox.take(conn, 100_000)
-        return [orjson.loads(row.value or b"null") for row in pending if row.topic == topic]
+        pending = await self.ask(outbox.take, 100_000)
+        return [orjson.loads(row.value or "null") for row in pending if row.topic == topic]
 
     async def log(self) -> list[dict[str, Any]]:
         """All feedback events."""
-        return (await self.reading.events(0, 100_000))[0]
+        return (await self.ask(queries.events_after, 0, 100_000))[0]
 
     def _message(self, event: Event[Any]) -> Received:
         topic = event.data.topic
@@ -298,28 +323,18 @@ class Feedback:
 @asynccontextmanager
 async def open_feedback(url: str, *, minimum: int = 20) -> AsyncIterator[Feedback]:
     """A migrated feedback service at a fixed time, a day after ``START``."""
-    db = Database.open(url, "feedback")
+    db = Database.open(url, NAME)
     try:
-        await migrate(db, MIGRATIONS)
+        migrate(db, MIGRATIONS)
         clock = FixedClock(START + timedelta(days=1))
-        transactions = Transactions(
-            db, "feedback", clock, lambda conn: FeedbackUnit(conn, clock, "feedback")
-        )
-        consumer = Consumer(
-            "feedback",
-            GROUP,
-            [],
-            HANDLERS,
-            transactions,
-            bus=None,
-            clock=clock,  # type: ignore[arg-type]
-        )
+        transactions = Transactions(db, clock, Unit)
+        bus: Any = None
+        consumer = Consumer(NAME, [], HANDLERS, transactions, bus)
         # What a subscription does when it is given its partitions.
-        await consumer._load([TopicPartition(topic, 0) for topic in topics_read_by("feedback")])
-        reading = Reading(db, clock, stuck_after=Settings().stuck_after(), minimum_per_side=minimum)
-        yield Feedback(db, clock, transactions, consumer, reading)
+        await consumer._load([TopicPartition(topic, 0) for topic in topics_read_by(NAME)])
+        yield Feedback(db, clock, transactions, consumer, minimum)
     finally:
-        await db.close()
+        db.close()
 
 
 def published(

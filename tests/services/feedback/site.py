@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import uvicorn
 
@@ -12,16 +11,16 @@ from deploy.web import app as web
 from services.feedback.service import build
 from services.feedback.settings import Settings
 from shared.access import Access
-from shared.bus.open import open_bus
+from shared.bus.local import LocalBus
 from shared.runtime.service import Infra
 from shared.web.links import Links
 from tests.services.feedback.lives import Feedback
 
 
 @asynccontextmanager
-async def serve(feedback: Feedback, access: Access, folder: Path) -> AsyncIterator[str]:
+async def serve(feedback: Feedback, access: Access) -> AsyncIterator[str]:
     """The address of a running server on a free port."""
-    infra = Infra(feedback.db, open_bus("local:", "", folder), access, feedback.clock, Links())
+    infra = Infra(feedback.db, LocalBus(lambda _: feedback.db), access, feedback.clock, Links())
     service = build(Settings(), infra)
     front = web.build(access, Links(), {"feedback": service.migrations.parent})
     config = uvicorn.Config(

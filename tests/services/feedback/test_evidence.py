@@ -1,6 +1,7 @@
 """What answers say about criteria, and when nothing is said."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from services.feedback.domain.evidence import (
     weigh,
 )
 from services.feedback.domain.proposals import (
-    Earlier,
+    Proposal,
     Propose,
     Refresh,
     Status,
@@ -25,6 +26,7 @@ from services.feedback.domain.proposals import (
     decide,
 )
 
+AT = datetime(2026, 11, 2, tzinfo=UTC)
 DEFINITION = Definition(3, 50, (Rule("size", 20), Rule("title", 10)))
 NEWCOMBE = {frozenset({"size"}): Counts(56, 14), frozenset(): Counts(48, 32)}
 
@@ -91,8 +93,8 @@ def test_suggestions_follow_the_evidence(
         assert change.points_after * points >= 0
 
 
-def earlier(status: Status, changes: tuple[Change, ...], answers: int = 150) -> Earlier:
-    return Earlier("p1", status, changes, answers, answers)
+def earlier(status: Status, changes: tuple[Change, ...], answers: int = 150) -> Proposal:
+    return Proposal("p1", status, 3, changes, {}, answers, answers, AT, AT)
 
 
 WEIGHED = weigh(DEFINITION, NEWCOMBE, 20)

@@ -1,10 +1,12 @@
 """Metrics, stages and events, against examples counted by hand."""
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
 
+from services.feedback.consumer import HANDLERS
 from shared.access import Role
 from shared.contracts.vocabulary import RejectReason
 from tests.services.feedback.conftest import Callers
@@ -28,7 +30,7 @@ async def test_a_handful_of_leads_by_hand(feedback: Feedback) -> None:
     lives = (taken, turned_down, misrouted, late, fresh, inquiry)
     await feedback.read([event for life in lives for event in life.events])
     feedback.clock.advance(timedelta(days=2, hours=3))
-    metrics = await feedback.reading.metrics()
+    metrics = await feedback.metrics()
 
     funnel = {step["stage"]: step["leads"] for step in metrics["funnel"]}
     assert funnel == {
@@ -92,11 +94,11 @@ async def test_mql_to_sql_counts_old_cohorts_only(callers: Callers) -> None:
 
 
 async def test_nothing_yet(feedback: Feedback) -> None:
-    metrics = await feedback.reading.metrics()
+    metrics = await feedback.metrics()
     assert metrics["acceptance"]["overall"]["of_answered"]["rate"] is None
     assert metrics["acceptance"]["by_version"] == []
     assert metrics["time_to_first_touch"]["median_seconds"] is None
-    stages = await feedback.reading.stages()
+    stages = await feedback.stages()
     assert (stages["captured"], stages["stuck"]) == (0, [])
 
 
@@ -109,7 +111,7 @@ async def test_stuck_is_what_stays_where_it_should_not(feedback: Feedback) -> No
     left_alone = Life(at=now - timedelta(hours=2)).captured().qualified().assigned().rejected()
     lives = (stuck, fine, waiting, nowhere, left_alone)
     await feedback.read([event for life in lives for event in life.events])
-    stages = await feedback.reading.stages()
+    stages = await feedback.stages()
     assert stages["captured"] == 5
     assert {name: n for name, n in stages["stages"].items() if n} == {
         "INQUIRY": 2,
@@ -119,7 +121,7 @@ async def test_stuck_is_what_stays_where_it_should_not(feedback: Feedback) -> No
     }
     assert [row["lead_id"] for row in stages["stuck"]] == [left_alone.lead_id, stuck.lead_id]
     feedback.clock.advance(timedelta(days=2))
-    assert nowhere.lead_id in {row["lead_id"] for row in (await feedback.reading.stages())["stuck"]}
+    assert nowhere.lead_id in {row["lead_id"] for row in (await feedback.stages())["stuck"]}
 
 
 async def test_every_lead_has_one_stage(callers: Callers) -> None:
@@ -165,23 +167,21 @@ async def test_events_page_by_page(callers: Callers) -> None:
 async def test_a_reader_never_passes_an_event_that_is_still_to_come(feedback: Feedback) -> None:
     """Two transactions write to the log at once; the first to number its events commits last."""
     first, second = answer_life("accepted", ()), answer_life("accepted", ())
-    numbered, commit = asyncio.Event(), asyncio.Event()
+    numbered, commit = threading.Event(), threading.Event()
 
-    async def write(life: Life, wait: bool) -> None:
-        from services.feedback.consumer import HANDLERS
-
-        async with feedback.transactions.begin([life.lead_id]) as uow:
+    def write(life: Life, wait: bool) -> None:
+        with feedback.transactions.begin([life.lead_id]) as unit:
             for event in life.events:
-                await HANDLERS[type(event.data)](event, uow, feedback.clock)
-            await uow.save()
-            uow.save = _nothing  # type: ignore[method-assign]
+                HANDLERS[type(event.data)](event, unit)
+            unit.write()
+            unit.write = lambda: None  # type: ignore[method-assign]
             numbered.set()
             if wait:
-                await commit.wait()
+                assert commit.wait(30)
 
-    slow = asyncio.create_task(write(first, wait=True))
-    await numbered.wait()
-    quick = asyncio.create_task(write(second, wait=False))
+    slow = asyncio.create_task(asyncio.to_thread(write, first, wait=True))
+    assert await asyncio.to_thread(numbered.wait, 30)
+    quick = asyncio.create_task(asyncio.to_thread(write, second, wait=False))
     done, _ = await asyncio.wait([quick], timeout=0.3)
     assert not done  # it waits for its turn rather than becoming visible with the higher number
     assert await feedback.log() == []
@@ -190,25 +190,21 @@ async def test_a_reader_never_passes_an_event_that_is_still_to_come(feedback: Fe
     assert [event["subject"] for event in await feedback.log()] == [first.lead_id, second.lead_id]
 
 
-async def _nothing() -> None:
-    return None
-
-
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_two_processes_on_one_lead_lose_nothing(feedback: Feedback) -> None:
     """Each reads other topics of the same new leads at the same time."""
-    from services.feedback.consumer import HANDLERS
-
     lives = [answer_life("accepted", ("size",)) for _ in range(40)]
     topics = zip(*(life.streams() for life in lives), strict=True)
 
     async def process(streams: tuple[list, ...]) -> None:
         for stream in streams:
             for event in stream:
-                async with feedback.transactions.begin([event.data.lead_id]) as uow:
-                    await HANDLERS[type(event.data)](event, uow, feedback.clock)
+                await feedback.transactions.run(
+                    lambda unit, event=event: HANDLERS[type(event.data)](event, unit),
+                    [event.data.lead_id],
+                )
 
     await asyncio.gather(*(process(streams) for streams in topics))
-    stages = await feedback.reading.stages()
+    stages = await feedback.stages()
     assert (stages["captured"], stages["stages"]["ACCEPTED"]) == (40, 40)
     assert len(await feedback.log()) == 40

@@ -1,7 +1,5 @@
 """Topics are read independently: whatever the order of arrival, the same truth."""
 
-from dataclasses import dataclass, field
-from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -9,66 +7,57 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.feedback.consumer import HANDLERS
-from services.feedback.store.leads import LeadRepository
+from services.feedback.store.unit import Feedback
 from shared.contracts.envelope import Event
 from shared.contracts.events import EventData
 from shared.contracts.vocabulary import Stage
-from shared.runtime.clock import FixedClock
 from tests.services.feedback.lives import (
     START,
     Life,
-    event_of,
     interleaved,
     open_feedback,
     random_life,
 )
 
 
-@dataclass
-class Memory:
-    """A unit of work that is never saved."""
-
-    leads: LeadRepository = field(default_factory=lambda: LeadRepository(None))  # type: ignore[arg-type]
-    emitted: list[EventData] = field(default_factory=list)
-
-    def emit(self, data: EventData, *, at: datetime | None = None) -> Event[Any]:
-        self.emitted.append(data)
-        return event_of(data, START)
-
-
-async def told(events: list[Event[Any]]) -> Memory:
-    memory = Memory()
+def told(events: list[Event[Any]]) -> Feedback:
+    """A transaction in memory that has seen these events."""
+    unit = Feedback(START)
     for event in events:
-        await HANDLERS[type(event.data)](event, memory, FixedClock(START))  # type: ignore[arg-type]
-    return memory
+        HANDLERS[type(event.data)](event, unit)
+    return unit
+
+
+def emitted(unit: Feedback) -> list[EventData]:
+    return [event.data for event in unit.events]
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.integers(0, 2**32))
-async def test_any_interleaving_gives_the_same_state_and_feedback(seed: int) -> None:
+def test_any_interleaving_gives_the_same_state_and_feedback(seed: int) -> None:
     random = Random(seed)
     life = random_life(random)
-    true = await told(life.events)
-    lead = true.leads.lead(life.lead_id)
+    true = told(life.events)
+    lead = true.leads.get(life.lead_id)
     assert lead is not None
     assert lead.stage is life.stage
-    other = await told(interleaved(random, life.streams()))
-    assert other.leads.lead(life.lead_id) == lead
-    assert other.emitted == true.emitted
+    other = told(interleaved(random, life.streams()))
+    assert other.leads.get(life.lead_id) == lead
+    assert emitted(other) == emitted(true)
     for cycle in range(1, life.cycle + 1):
-        assert other.leads.mql(life.lead_id, cycle) == true.leads.mql(life.lead_id, cycle)
+        assert other.mql(life.lead_id, cycle) == true.mql(life.lead_id, cycle)
 
 
-async def test_an_answer_waits_for_the_decision_it_judges() -> None:
+def test_an_answer_waits_for_the_decision_it_judges() -> None:
     life = Life(criteria=("size", "title")).captured().qualified().assigned().accepted()
     captured, decision, handoff = life.streams()
-    early = await told([*handoff, *captured])
-    assert early.emitted == []
-    lead = early.leads.lead(life.lead_id)
+    early = told([*handoff, *captured])
+    assert early.events == []
+    lead = early.leads.get(life.lead_id)
     assert lead is not None
     assert lead.stage is Stage.ACCEPTED
-    whole = await told([*handoff, *captured, *decision])
-    (feedback,) = whole.emitted
+    whole = told([*handoff, *captured, *decision])
+    (feedback,) = emitted(whole)
     assert feedback.model_dump(include={"score", "criteria", "source", "definition_version"}) == {  # type: ignore[attr-defined]
         "score": 20,
         "criteria": ["size", "title"],
@@ -81,12 +70,12 @@ async def _state(url: str, events: list[Event[Any]], batch: int) -> dict[str, An
     async with open_feedback(url) as feedback:
         await feedback.read(events, batch)
         log = await feedback.log()
-        stages = await feedback.reading.stages()
+        stages = await feedback.stages()
         leads = [
-            await feedback.reading.history(lead_id)
+            await feedback.history(lead_id)
             for lead_id in sorted({event.data.lead_id for event in events})
         ]
-        metrics = await feedback.reading.metrics()
+        metrics = await feedback.metrics()
     by_lead: dict[str, list[Any]] = {}
     for event in log:
         by_lead.setdefault(event["subject"], []).append(event["data"])
@@ -114,7 +103,7 @@ async def test_read_twice_counts_once(database_url: str) -> None:
         await feedback.read(life.events)
         await feedback.read(life.events)
         assert len(await feedback.log()) == 1
-        history = await feedback.reading.history(life.lead_id)
+        history = await feedback.history(life.lead_id)
     assert history is not None
     assert [step["stage"] for step in history["history"]] == [
         "INQUIRY",

@@ -33,6 +33,7 @@ async def test_the_whole_way_to_won(callers: Callers) -> None:
             assert recorded["stage"] == stage
             assert recorded["amount"] == 1200.5
             assert (recorded["definition_version"], recorded["source"]) == (1, "search")
+            assert (recorded["status"], recorded["cycle"]) == ("recorded", 1)
             assert (await client.post(URL, json=body)).json() == recorded
         again = await client.post(URL, json={"lead_id": life.lead_id, "stage": "SQL"})
         assert again.status_code == 409
@@ -45,12 +46,13 @@ async def test_the_whole_way_to_won(callers: Callers) -> None:
 
 
 async def test_outcomes_are_for_leads_that_sales_works_on(callers: Callers) -> None:
-    inquiry = Life().captured()
-    assigned = Life().captured().qualified().assigned("anna")
-    await callers.feedback.read([*inquiry.events, *assigned.events])
+    nurtured = Life().captured().nurtured()
+    gone = Life().captured().disqualified()
+    rejected = Life().captured().qualified().assigned("anna").rejected()
+    await callers.feedback.read([*nurtured.events, *gone.events, *rejected.events])
     async with await callers.client(Role.ADMIN) as client:
-        for life in (inquiry, assigned):
-            body = {"lead_id": life.lead_id, "stage": "DISQUALIFIED", "reason": "NO_NEED"}
+        for life in (nurtured, gone, rejected):
+            body = {"lead_id": life.lead_id, "stage": "RECYCLED", "reason": "BAD_TIMING"}
             answer = await client.post(URL, json=body)
             assert (answer.status_code, answer.json()["state"]) == (409, life.stage.value)
         unknown = await client.post(URL, json={"lead_id": "nobody", "stage": "SQL"})
@@ -175,7 +177,7 @@ async def test_values_out_of_all_range_are_the_callers_mistake(
 
 async def test_answers_of_long_ago_are_forgotten(callers: Callers) -> None:
     life, key = await accepted(callers), {"Idempotency-Key": "once"}
-    (forget,) = [p for p in callers.service.parts if p.name == "feedback.forget-answers"]
+    (forget,) = [p for p in callers.service.parts if p.name == "feedback.forget"]
     assert isinstance(forget, Timer)
     body = {"lead_id": life.lead_id, "stage": "SQL"}
     async with await callers.client(Role.SERVICE) as client:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -41,20 +40,20 @@ class Visit:
 async def visit(
     feedback: Feedback,
     database_url: str,
-    tmp_path: Path,
     chromium: str,
     chromium_args: list[str],
 ) -> AsyncIterator[Visit]:
-    access = Access.open(database_url)
-    await access.refresh()
-    async with serve(feedback, access, tmp_path) as url, async_playwright() as playwright:
+    async with (
+        Access.open(database_url) as access,
+        serve(feedback, access) as url,
+        async_playwright() as playwright,
+    ):
         browser = await playwright.chromium.launch(executable_path=chromium, args=chromium_args)
         context = await browser.new_context(
             viewport={"width": 390, "height": 844}, java_script_enabled=False
         )
         yield Visit(url, await context.new_page(), access, feedback)
         await browser.close()
-    await access.stop()
 
 
 async def test_approve_a_proposal(visit: Visit) -> None:
@@ -89,7 +88,7 @@ async def test_dismiss_a_proposal(visit: Visit) -> None:
     await second_tab.goto(f"{visit.url}/feedback/")
     await visit.page.get_by_role("button", name="Dismiss").click()
     assert "half as much evidence again" in await visit.text()
-    (proposal,) = await visit.feedback.reading.proposals()
+    (proposal,) = await visit.feedback.proposals()
     assert proposal["status"] == "dismissed"
     await second_tab.get_by_role("button", name="Approve").click()
     assert "Nothing was changed" in await second_tab.inner_text("main")
@@ -132,11 +131,11 @@ async def test_a_form_from_elsewhere_is_refused(visit: Visit) -> None:
     await visit.feedback.read([published(), *answers((56, 14), (48, 32))])
     await visit.feedback.weigh()
     await visit.log_in()
-    (proposal,) = await visit.feedback.reading.proposals()
+    (proposal,) = await visit.feedback.proposals()
     cookies = {c["name"]: c["value"] for c in await visit.page.context.cookies()}
     async with httpx.AsyncClient(base_url=visit.url, cookies=cookies) as client:
         path = f"/feedback/proposals/{proposal['proposal_id']}/approve"
         answer = await client.post(path, data={"note": ""})
         assert answer.status_code == 403
-    (proposal,) = await visit.feedback.reading.proposals()
+    (proposal,) = await visit.feedback.proposals()
     assert proposal["status"] == "open"

@@ -1,24 +1,29 @@
-"""The built service on a real bus: consumer, timer and relay together."""
+"""The built service on a real bus: consumer, timers and what leaves it, together."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.feedback.service import build
+from services.feedback.service import MIGRATIONS, NAME, build
 from services.feedback.settings import Settings
 from shared.access import Access
 from shared.bus.api import Bus, Message, Received, Subscription, TopicPartition
+from shared.bus.kafka import KafkaBus
+from shared.bus.local import LocalBus
 from shared.contracts.envelope import Event
-from shared.db.engine import Database
+from shared.contracts.topics import SERVICES, TOPICS
+from shared.db import outbox
+from shared.db.database import Database
 from shared.db.migrations import migrate, pending
+from shared.db.tables import runtime_metadata
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import Infra
 from shared.web.links import Links
-from tests.services.feedback.lives import MIGRATIONS, answers, published
+from tests.services.feedback.lives import START, answers, published
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
@@ -27,8 +32,18 @@ async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 60) 
             await asyncio.sleep(0.05)
 
 
-def message(event: Event[Any]) -> Message:
-    return Message(event.data.topic, event.data.key(), event.value(), event.headers())
+async def publish(bus: Bus, databases: dict[str, Database], events: Sequence[Event[Any]]) -> None:
+    """Events as the transactions of other services leave them to the bus."""
+    if isinstance(bus, KafkaBus):
+        await bus.publish(
+            [Message(e.data.topic, e.data.key(), e.value(), e.headers()) for e in events]
+        )
+        return
+    assert isinstance(bus, LocalBus)
+    for name, db in databases.items():
+        mine = [event for event in events if TOPICS[event.data.topic].owner == name]
+        rows = await db.write(lambda conn: outbox.add(conn, name, mine, START))  # noqa: B023
+        bus.committed(name, rows)
 
 
 async def from_the_beginning(_: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -44,21 +59,31 @@ async def read_until(subscription: Subscription, enough: int) -> list[Received]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kind", ["local", "kafka"])
 async def test_answers_in_a_proposal_and_feedback_out(
-    bus: Bus, database_url: str, tmp_path: Path
+    kind: str, database_url: str, request: pytest.FixtureRequest
 ) -> None:
     async with AsyncExitStack() as stack:
-        db = Database.open(database_url, "feedback")
-        stack.push_async_callback(db.close)
+        databases = {name: Database.open(database_url, name) for name in SERVICES}
+        for name, db in databases.items():
+            stack.callback(db.close)
+            if name != NAME:
+                await db.write(runtime_metadata.create_all)
+        migrate(databases[NAME], MIGRATIONS)
+        assert pending(databases[NAME], MIGRATIONS) == []
+        bus: Bus = LocalBus(databases.__getitem__)
+        if kind == "kafka":
+            bus = KafkaBus(request.getfixturevalue("kafka"), f"t{uuid.uuid4().hex[:12]}.")
+        await bus.start()
+        stack.push_async_callback(bus.stop)
+        await bus.create_topics()
         access = await stack.enter_async_context(Access.open(database_url))
-        await migrate(db, MIGRATIONS)
-        assert await pending(db, MIGRATIONS) == []
-        infra = Infra(db, bus, access, SystemClock(), Links())
+        infra = Infra(databases[NAME], bus, access, SystemClock(), Links())
         service = build(Settings(evidence_seconds=0.05), infra)
         for part in service.parts:
             await part.start()
             stack.push_async_callback(part.stop)
-        await bus.publish([message(e) for e in [published(), *answers((30, 0), (0, 30))]])
+        await publish(bus, databases, [published(), *answers((30, 0), (0, 30))])
         marketing = await bus.subscribe("marketing", ["lead.feedback"], from_the_beginning)
         stack.push_async_callback(marketing.close)
         feedback = await read_until(marketing, 60)

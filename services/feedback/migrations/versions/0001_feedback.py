@@ -3,9 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.db.types import Json, UtcDateTime
 from shared.db.migrations import create_runtime_tables
-from shared.db.tables import Serial
+from shared.db.types import Json, Serial, UtcDateTime
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,219 @@
+"""What the API and the pages read."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+
+from services.feedback.domain.evidence import Counts, Definition, Evidence, weigh
+from services.feedback.domain.proposals import Proposal, Version, decide
+from services.feedback.domain.stages import Lead
+from services.feedback.store.aggregates import (
+    DEFINITIONS,
+    LEADS,
+    PROPOSALS,
+    WAITING_OUTCOMES,
+)
+from services.feedback.store.tables import (
+    definitions,
+    feedback_log,
+    lead_stages,
+    log_head,
+    mqls,
+    proposals,
+    stage_changes,
+    waiting_outcomes,
+)
+from shared.contracts.vocabulary import ReasonClass, Stage
+
+STUCK_SHOWN: Final = 100
+
+
+def stages(
+    conn: Connection, now: datetime, stuck_after: Mapping[Stage, timedelta]
+) -> dict[str, Any]:
+    """How many leads are in each stage, each in exactly one, and which are stuck there:
+    ``stuck_after`` says how long a lead may stay in which stage."""
+    stage, since = lead_stages.c.stage, lead_stages.c.since
+    by_stage = select(
+        stage, func.count().label("leads"), func.count(lead_stages.c.captured_at)
+    ).group_by(stage)
+    late = _stuck(stuck_after, now)
+    late_by_stage = (
+        select(stage, func.count().label("leads"), func.min(since).label("since"))
+        .where(late)
+        .group_by(stage)
+        .order_by(func.min(since), stage)
+    )
+    oldest = (
+        select(lead_stages.c.lead_id, stage, since)
+        .where(late)
+        .order_by(since, lead_stages.c.lead_id)
+        .limit(STUCK_SHOWN)
+    )
+    counts = conn.execute(by_stage).all()
+    groups = conn.execute(late_by_stage).all()
+    found = {row.stage: row.leads for row in counts}
+    return {
+        "captured": sum(row[2] for row in counts),
+        "stages": {stage.value: found.get(stage.value, 0) for stage in Stage},
+        "stuck_count": sum(row.leads for row in groups),
+        "stuck_by_stage": [dict(row._mapping) for row in groups],
+        "stuck": [dict(row._mapping) for row in conn.execute(oldest)],
+    }
+
+
+def leads_after(conn: Connection, lead_id: str, limit: int) -> list[dict[str, Any]]:
+    """Leads and their stages, in the order of their ids: one row a lead."""
+    query = (
+        select(lead_stages.c.lead_id, lead_stages.c.stage, lead_stages.c.since)
+        .where(lead_stages.c.lead_id > lead_id)
+        .order_by(lead_stages.c.lead_id)
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in conn.execute(query)]
+
+
+def lead_history(conn: Connection, lead_id: str) -> dict[str, Any] | None:
+    """One lead: where it is, how it came there, and what waits for its acceptance; None when
+    nothing is known of it. ``stage`` is None when only outcomes are that came before it."""
+    wanted = LEADS.query().where(lead_stages.c.lead_id == lead_id)
+    known = next(iter(LEADS.items(conn.execute(wanted))), None)
+    waiting = WAITING_OUTCOMES.items(
+        conn.execute(
+            WAITING_OUTCOMES.query()
+            .where(waiting_outcomes.c.lead_id == lead_id)
+            .order_by(waiting_outcomes.c.step)
+        )
+    )
+    if known is None and not waiting:
+        return None
+    steps = conn.execute(
+        select(stage_changes)
+        .where(stage_changes.c.lead_id == lead_id)
+        .order_by(stage_changes.c.at, stage_changes.c.id)
+    )
+    lead = known or Lead(lead_id)
+    return {
+        "lead_id": lead_id,
+        "stage": known and lead.stage.value,
+        "since": lead.since,
+        "cycle": lead.place.cycle,
+        "definition_version": lead.definition_version,
+        "score": lead.score,
+        "criteria": list(lead.criteria),
+        "source": lead.source,
+        "campaign": lead.campaign,
+        "rep_id": lead.rep_id,
+        "history": [
+            {
+                "stage": step.stage,
+                "at": step.at,
+                "cycle": step.cycle,
+                "attempt": step.attempt or None,
+                "rep_id": step.rep_id,
+            }
+            for step in steps
+        ],
+        "waiting_outcomes": [one.document() for one in waiting],
+    }
+
+
+def events_after(
+    conn: Connection, place: int, limit: int, event_type: str | None = None
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Feedback events behind a place in the log, in order, and the place of the last one."""
+    query = (
+        select(feedback_log.c.seq, feedback_log.c.event)
+        .where(feedback_log.c.seq > place)
+        .order_by(feedback_log.c.seq)
+        .limit(limit)
+    )
+    if event_type is not None:
+        query = query.where(feedback_log.c.type == event_type)
+    rows = conn.execute(query).all()
+    return [orjson.loads(row.event) for row in rows], rows[-1].seq if rows else None
+
+
+def list_proposals(
+    conn: Connection, before: str | None = None, limit: int = 50, status: str | None = None
+) -> list[Proposal]:
+    """Proposals, newest first; ``before`` is the id of the last one seen (ids are ordered)."""
+    query = PROPOSALS.query().order_by(proposals.c.proposal_id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(proposals.c.proposal_id < before)
+    if status is not None:
+        query = query.where(proposals.c.status == status)
+    return PROPOSALS.items(conn.execute(query))
+
+
+def find_proposal(conn: Connection, proposal_id: str) -> Proposal | None:
+    """One proposal."""
+    query = PROPOSALS.query().where(proposals.c.proposal_id == proposal_id)
+    return next(iter(PROPOSALS.items(conn.execute(query))), None)
+
+
+def version_in_force(conn: Connection) -> Version | None:
+    """The published definition."""
+    query = (
+        DEFINITIONS.query()
+        .where(definitions.c.retired.is_(False))
+        .order_by(definitions.c.published_at.desc(), definitions.c.version.desc())
+        .limit(1)
+    )
+    return next(iter(DEFINITIONS.items(conn.execute(query))), None)
+
+
+def current_evidence(conn: Connection, minimum: int) -> Evidence | None:
+    """What the answers say about the definition in force; None while there is none."""
+    version = version_in_force(conn)
+    if version is None:
+        return None
+    counts = func.count().label("leads")
+    labelled = or_(
+        mqls.c.answer == "accepted", mqls.c.reason_class == ReasonClass.DEFINITIONAL.value
+    )
+    query = (
+        select(mqls.c.criteria, mqls.c.answer, counts)
+        .where(mqls.c.definition_version == version.version, mqls.c.qualified_at.is_not(None))
+        .where(labelled)
+        .group_by(mqls.c.criteria, mqls.c.answer)
+    )
+    tally: dict[frozenset[str], Counts] = {}
+    for row in conn.execute(query):
+        accepted = row.answer == "accepted"
+        said = Counts(accepted=row.leads) if accepted else Counts(rejected=row.leads)
+        held = frozenset(row.criteria)
+        tally[held] = tally.get(held, Counts()) + said
+    return weigh(Definition.of(version.document), tally, minimum)
+
+
+def evidence_to_act_on(conn: Connection, minimum: int) -> Evidence | None:
+    """The evidence, if it asks for a proposal, or for a change of one that was made."""
+    evidence = current_evidence(conn, minimum)
+    if evidence is None:
+        return None
+    base = proposals.c.base_version == evidence.definition.version
+    oldest_first = (proposals.c.proposed_at, proposals.c.proposal_id)
+    query = PROPOSALS.query().where(base).order_by(*oldest_first)
+    earlier = PROPOSALS.items(conn.execute(query))
+    return evidence if decide(evidence, earlier) is not None else None
+
+
+def progress(conn: Connection) -> tuple[int, int | None]:
+    """What moves with every new answer and every other definition: the number of the newest event,
+    and the version in force."""
+    version = version_in_force(conn)
+    newest: int = conn.execute(select(log_head.c.seq)).scalar_one()
+    return newest, version.version if version is not None else None
+
+
+def _stuck(limits: Mapping[Stage, timedelta], now: datetime) -> ColumnElement[bool]:
+    return or_(
+        *(
+            and_(lead_stages.c.stage == stage.value, lead_stages.c.since < now - limit)
+            for stage, limit in limits.items()
+        )
+    )
