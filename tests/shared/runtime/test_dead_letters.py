@@ -191,6 +191,7 @@ async def test_logs_of_a_poisoned_batch_name_nobody(
     toy.poison = {poison.id}
     await _process(toy, poison)
     assert "dead letter: ValueError in Toy.on_captured" in caplog.text
+    assert caplog.text.count("dead letter:") == 1, "logged once, however often it was tried"
     assert "jane" not in caplog.text
 
 
@@ -249,6 +250,17 @@ async def operator(toy: Toy, database_url: str) -> AsyncIterator[Operator]:
             headers={"Authorization": f"Bearer {key}"},
         ) as client:
             yield Operator(toy, client, app)
+
+
+async def test_readiness_tells_how_many_there_are_and_stays_ready(
+    toy: Toy, operator: Operator
+) -> None:
+    assert (await operator.client.get("/qualify/health/ready")).json()["dead_letters"] == 0
+    bad = [captured("bad", n) for n in range(3)]
+    toy.poison = {bad[0].id}
+    await _process(toy, *bad, garbage("hopeless"))
+    answer = await operator.client.get("/qualify/health/ready")
+    assert (answer.status_code, answer.json()["dead_letters"]) == (200, 2), "parked do not count"
 
 
 async def test_replay_brings_a_key_back_in_order(toy: Toy, operator: Operator) -> None:

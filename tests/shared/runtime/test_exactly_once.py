@@ -210,7 +210,11 @@ async def test_what_comes_after_a_commit_is_called_on_the_event_loop(toy: Toy) -
 
 async def test_a_commit_tells_its_events_and_one_without_any_nothing(toy: Toy) -> None:
     told: list[Any] = []
-    toy.transactions.told = lambda rows: told.append(rows)
+
+    def tell(rows: Any) -> None:
+        told.append(rows)
+
+    toy.transactions.told = tell
     await toy.transactions.run(lambda unit: None)
     assert told == []
     batch = Log().deliver(captured("lead", 1), captured("lead", 2))

@@ -20,14 +20,15 @@ from sqlalchemy.exc import OperationalError
 
 from shared.access import Access
 from shared.contracts.problems import Problem
-from shared.db.engine import Database
+from shared.db.database import Database
 from shared.runtime import logs
 from shared.runtime.clock import SystemClock
 from shared.runtime.http import create_app
 from shared.runtime.parts import Loop
 from shared.runtime.service import Infra
 from shared.web.links import Links
-from tests.shared.toy.service import TRACE
+from tests.shared.toy.embedded import TRACE
+from tests.shared.toy.service import Log, Toy, captured, garbage, places
 from tests.shared.toy.waiting import until
 
 JANE = "jane.roe@example.com"
@@ -43,8 +44,8 @@ class Body(BaseModel):
 class Sick(Loop):
     """A part that says what is wrong with it."""
 
-    def __init__(self) -> None:
-        super().__init__("toy.part")
+    def __init__(self, name: str = "toy.part", *, serves: bool = False) -> None:
+        super().__init__(name, serves=serves)
 
 
 def _routes(app: FastAPI, db: Database) -> None:
@@ -63,8 +64,8 @@ def _routes(app: FastAPI, db: Database) -> None:
             case "refused":
                 raise ConnectionRefusedError(JANE)
             case "statement":
-                async with db.read() as conn:
-                    await conn.execute(text("SELECT :email FROM nowhere"), {"email": JANE})
+                query = text("SELECT :email FROM nowhere")
+                await db.read(lambda conn: conn.execute(query, {"email": JANE}))
             case "bug":
                 raise ValueError(f"no score for {JANE}")
             case "group":
@@ -81,7 +82,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         app = create_app("toy", "toy", Infra(db, nothing, access, SystemClock(), Links.parse("")))
         _routes(app, db)
         yield app
-    await db.close()
+    db.close()
 
 
 @pytest_asyncio.fixture
@@ -220,8 +221,10 @@ async def test_what_the_server_logs_names_nobody(
     assert any("test_http.py" in frame for frame in unexpected[0]["frames"])
 
 
-async def test_ready_names_what_is_wrong(app: FastAPI, client: httpx.AsyncClient) -> None:
-    part = Sick()
+async def test_ready_names_what_keeps_requests_unanswered(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    part = Sick(serves=True)
     app.state.parts = [part]
     answer = await client.get("/toy/health/ready")
     assert (answer.status_code, answer.json()["not_ready"]) == (503, ["toy.part: not started"])
@@ -229,6 +232,61 @@ async def test_ready_names_what_is_wrong(app: FastAPI, client: httpx.AsyncClient
     answer = await client.get("/toy/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     assert (await client.get("/toy/health/live")).json() == {"status": "live"}
+
+
+async def test_a_loop_that_stands_still_takes_no_form_down(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    """Two things are said apart: whether requests are answered, and whether events move."""
+    serving, moving = Sick("toy.writer", serves=True), Sick("toy.consumer")
+    app.state.parts = [serving, moving]
+    serving.healthy()
+    ready, loop = await _health(client)
+    assert (ready.status_code, loop.status_code) == (200, 503)
+    assert (
+        ready.json()
+        == loop.json()
+        == {
+            "service": "toy",
+            "status": "ready",
+            "not_ready": [],
+            "loop": "standing still",
+            "not_moving": ["toy.consumer: not started"],
+            "dead_letters": 0,
+        }
+    )
+    moving.healthy()
+    ready, loop = await _health(client)
+    assert (ready.status_code, loop.status_code) == (200, 200)
+    assert loop.json()["loop"] == "moving"
+    serving._trouble = "full"
+    ready, loop = await _health(client)
+    assert (ready.status_code, loop.status_code) == (503, 503), "what serves nobody moves nothing"
+    assert loop.json()["not_ready"] == ["toy.writer: full"]
+    assert (loop.json()["loop"], loop.json()["not_moving"]) == ("standing still", [])
+
+
+async def _health(client: httpx.AsyncClient) -> tuple[httpx.Response, httpx.Response]:
+    return await client.get("/toy/health/ready"), await client.get("/toy/health/loop")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_dead_letters_are_counted_and_stop_nothing(toy: Toy, database_url: str) -> None:
+    async with Access.open(database_url) as access:
+        nothing: Any = None
+        infra = Infra(toy.db, nothing, access, SystemClock(), Links.parse(""))
+        counting = create_app("toy", "toy", infra)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=counting), base_url="http://test"
+        ) as client:
+            assert (await client.get("/toy/health/loop")).json()["dead_letters"] == 0
+            batch = Log().deliver(garbage("a"), garbage("b"), captured("a", 1))
+            consumer = toy.consumer()
+            await consumer._load(places(batch))
+            await consumer.process(batch)
+            answer = await client.get("/toy/health/loop")
+            assert answer.status_code == 200
+            assert answer.json()["dead_letters"] == 2, "what is parked waits for nobody but them"
 
 
 async def test_ready_says_that_the_database_is_away(
@@ -247,7 +305,7 @@ async def test_ready_says_that_the_database_is_away(
         assert answer.status_code == 503
         assert "database" in answer.json()["not_ready"][0]
         assert (await other.get("/toy/health/live")).status_code == 200
-    await gone.db.close()
+    gone.db.close()
 
 
 async def test_metrics_are_prometheus_text(client: httpx.AsyncClient) -> None:
