@@ -38,7 +38,7 @@ def offset_before_effect() -> None:
 
 
 def effect_before_offset() -> None:
-    """The effects are committed in a transaction of their own, before the position and the inbox."""
+    """Effects are committed in a transaction of their own, before the position and the inbox."""
     from shared.contracts.envelope import Event
     from shared.db import inbox
     from shared.runtime.consumer import Consumer

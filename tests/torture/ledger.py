@@ -85,7 +85,7 @@ class Ledger:
 
     def outcome(self, key: str, lead_id: str, stage: str, status: int, outcome_id: str) -> None:
         self._note("outcome", key, lead=lead_id, stage=stage, status=status, id=outcome_id)
-        if status == 201:
+        if status in (201, 202):  # recorded, or kept until the acceptance arrives
             entry = self.reported.setdefault(key, Reported(lead_id, stage))
             entry.outcome_ids.add(outcome_id)
 

@@ -206,7 +206,7 @@ class Load:
             known = await asyncio.gather(
                 *(self._outcome(key, lead_id, stage, reason) for _ in range(copies))
             )
-            if 201 in known:
+            if {201, 202} & set(known):
                 self.deals[lead_id] = stage
             elif 409 in known:
                 del self.deals[lead_id]
@@ -218,7 +218,7 @@ class Load:
             answer = await self._http.post(url, json=body, headers={"Idempotency-Key": key})
         except httpx.HTTPError:
             return 0
-        outcome_id = answer.json()["outcome_id"] if answer.status_code == 201 else ""
+        outcome_id = answer.json()["outcome_id"] if answer.status_code in (201, 202) else ""
         self.ledger.outcome(key, lead_id, stage, answer.status_code, outcome_id)
         self._unless_passing("POST /feedback/v1/outcomes", answer, 404, 409)
         return answer.status_code
