@@ -37,28 +37,6 @@ def offset_before_effect() -> None:
     Consumer.apply = apply  # type: ignore[method-assign]
 
 
-def effect_before_offset() -> None:
-    """Effects are committed in a transaction of their own, before the position and the inbox."""
-    from shared.contracts.envelope import Event
-    from shared.db import inbox
-    from shared.runtime.consumer import Consumer
-
-    def apply(self: Consumer[Any], reads: Any) -> None:
-        events = [e for _, e in reads if isinstance(e, Event)]
-        with self._transactions.begin() as unit:
-            unit.load(list(dict.fromkeys(e.data.key() for e in events)))
-            for event in events:
-                self._handlers[event.type](event, unit)
-        time.sleep(0.2)
-        moves = self._moves(reads)
-        with self._transactions.db.begin() as conn:
-            inbox.advance(conn, self.group, moves)
-            inbox.fresh(conn, self.group, [e.id for e in events])
-        self._moved(moves)
-
-    Consumer.apply = apply  # type: ignore[method-assign]
-
-
 def offset_without_compare() -> None:
     """The position moves to where this process has read, wherever it stands by now."""
     from sqlalchemy import update
@@ -255,7 +233,6 @@ class Fault:
 
 FAULTS: Final[dict[str, Fault]] = {
     "offset_before_effect": Fault(offset_before_effect, "lost", "embedded"),
-    "effect_before_offset": Fault(effect_before_offset, "doubled effect", "embedded"),
     "positions_past_unread": Fault(positions_past_unread, "lost", "embedded", patience=8.0),
     "answered_before_commit": Fault(answered_before_commit, "lost", "embedded"),
     "removed_before_published": Fault(
