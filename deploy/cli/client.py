@@ -5,25 +5,24 @@ that key; without it, a session of an existing admin key is signed with the stor
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import httpx
 
+from deploy.cli.errors import Unanswered as Unanswered
 from deploy.settings import Settings
-from shared.access import Access, Role
-from shared.access.sessions import COOKIE
-from shared.contracts.topics import SERVICES
+from shared.access.outside import NoStore, open_store
+from shared.access.roles import Role
+from shared.access.sessions import COOKIE, Sessions
+from shared.access.store import AccessStore
 from shared.web.links import Links
 
 Credentials = tuple[dict[str, str], dict[str, str]]
 """Headers and cookies."""
-
-
-class Unanswered(Exception):
-    """A service did not answer, or refused. The text says which and why."""
+T = TypeVar("T")
 
 
 class Client:
@@ -35,22 +34,16 @@ class Client:
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
         """The JSON answer of ``/<service>/…``. Raises Unanswered."""
-        service = path.split("/")[1]
-        url = str(getattr(self._links, service)) + path
-        try:
-            response = await self._http.request(method, url, **options)
-        except httpx.HTTPError as error:
-            raise Unanswered(
-                f"{service} does not answer ({type(error).__name__}): is the product running? "
-                "PORT and LEADLOOP_SERVICE_URLS say where it is looked for."
-            ) from None
+        response = await self._ask(method, path, **options)
         if response.is_error:
-            try:
-                reason = response.json().get("detail", "")
-            except ValueError:
-                reason = ""
-            raise Unanswered(f"{service} answered {response.status_code}: {reason}")
-        return response.json() if response.content else None
+            reason = _document(path, response).get("detail", "")
+            raise Unanswered(f"{_service(path)} answered {response.status_code}: {reason}")
+        return _document(path, response) if response.content else None
+
+    async def health(self, service: str) -> dict[str, Any]:
+        """What a service says of itself, ready or not. Raises Unanswered."""
+        path = f"/{service}/health/ready"
+        return _document(path, await self._ask("GET", path))
 
     async def all(self, path: str) -> list[dict[str, Any]]:
         """Every item of a list, page by page."""
@@ -58,18 +51,38 @@ class Client:
         params: dict[str, Any] = {"limit": 500}
         while True:
             page = await self.call("GET", path, params=params)
-            items += page["items"]
-            if page["next_cursor"] is None:
+            items += page.get("items", [])
+            if page.get("next_cursor") is None:
                 return items
             params["cursor"] = page["next_cursor"]
+
+    async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        service = _service(path)
+        url = str(getattr(self._links, service)) + path
+        try:
+            return await self._http.request(method, url, **options)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unanswered(
+                f"{service} does not answer ({type(error).__name__}): is the product running? "
+                "PORT and LEADLOOP_SERVICE_URLS say where it is looked for."
+            ) from None
+
+
+def ask(work: Callable[[Client], Awaitable[T]]) -> T:
+    """Run calls against the running product. Raises Unanswered."""
+
+    async def connected() -> T:
+        async with connect(Settings()) as client:
+            return await work(client)
+
+    return asyncio.run(connected())
 
 
 @asynccontextmanager
 async def connect(settings: Settings, *, with_key: bool = False) -> AsyncIterator[Client]:
     """A client for the running product that the settings name. Raises Unanswered.
 
-    ``with_key`` makes an admin key for as long as the block lasts, as a program would have one;
-    that takes the services two seconds to notice.
+    ``with_key`` makes an admin key for as long as the block lasts, as a program would have one.
     """
     base = f"http://127.0.0.1:{settings.port}"
     here = Links(base, base, base, base)
@@ -80,10 +93,11 @@ async def connect(settings: Settings, *, with_key: bool = False) -> AsyncIterato
         named.routing or here.routing,
         named.feedback or here.feedback,
     )
-    credentials = _key(settings, links) if with_key else _session(settings)
+    credentials = _key(settings) if with_key else _session(settings)
+    secure = "https:" in settings.service_urls  # loading certificates takes a while
     async with (
         credentials as (headers, cookies),
-        httpx.AsyncClient(headers=headers, cookies=cookies, timeout=30) as http,
+        httpx.AsyncClient(headers=headers, cookies=cookies, timeout=30, verify=secure) as http,
     ):
         yield Client(http, links)
 
@@ -93,44 +107,54 @@ async def _session(settings: Settings) -> AsyncIterator[Credentials]:
     if settings.admin_key:
         yield _bearer(settings.admin_key), {}
         return
-    async with Access.open(settings.databases, own=False) as access:
-        admins = [key for key in await access.list_keys() if key.role == Role.ADMIN and key.active]
+    with _store(settings) as store:
+        admins = [key for key in store.list_keys() if key.role is Role.ADMIN and key.active]
         if not admins:
             raise Unanswered("there is no admin key yet: leadloop keys create --role admin")
-        cookie = access.sessions.begin(admins[0].key_id)
-        session = access.sessions.read(cookie)
+        sessions = Sessions(store.session_secret(datetime.now(UTC)))
+    cookie = sessions.begin(admins[0].key_id)
+    session = sessions.read(cookie)
     assert session is not None
     yield {"X-CSRF-Token": session.csrf_token}, {COOKIE: cookie}
 
 
 @asynccontextmanager
-async def _key(settings: Settings, links: Links) -> AsyncIterator[Credentials]:
+async def _key(settings: Settings) -> AsyncIterator[Credentials]:
     if settings.admin_key:
         yield _bearer(settings.admin_key), {}
         return
-    async with Access.open(settings.databases, own=False) as access:
-        key_id, key = await access.create_key(Role.ADMIN, label="command line, temporary")
+    with _store(settings) as store:
+        label = "command line, temporary"
+        key_id, key = store.create_key(Role.ADMIN, None, label, datetime.now(UTC))
         try:
-            await _known(links, key)
             yield _bearer(key), {}
         finally:
-            await access.revoke_key(key_id)
+            store.revoke(key_id, datetime.now(UTC))
 
 
-async def _known(links: Links, key: str) -> None:
-    """Wait until every service knows a new key. Raises Unanswered."""
-    async with httpx.AsyncClient(headers=_bearer(key), timeout=30) as http:
-        client = Client(http, links)
-        for service in SERVICES:
-            deadline = time.monotonic() + 10
-            while True:
-                try:
-                    await client.call("GET", f"/{service}/v1/dead-letters")
-                    break
-                except Unanswered as refused:
-                    if "401" not in str(refused) or time.monotonic() > deadline:
-                        raise
-                await asyncio.sleep(0.2)
+@contextmanager
+def _store(settings: Settings) -> Iterator[AccessStore]:
+    try:
+        with open_store(settings.databases) as store:
+            yield store
+    except NoStore as error:
+        raise Unanswered(str(error)) from None
+
+
+def _service(path: str) -> str:
+    return path.split("/")[1]
+
+
+def _document(path: str, response: httpx.Response) -> dict[str, Any]:
+    """Raises Unanswered about an answer that is none of ours: all are JSON objects."""
+    with suppress(ValueError):
+        document = response.json()
+        if isinstance(document, dict):
+            return document
+    raise Unanswered(
+        f"what answers for {_service(path)} ({response.status_code}) is not the product: "
+        "PORT and LEADLOOP_SERVICE_URLS say where it is looked for"
+    )
 
 
 def _bearer(key: str) -> dict[str, str]:

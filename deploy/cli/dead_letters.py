@@ -1,26 +1,30 @@
 """``leadloop dead-letters``: look at what could not be processed, and try it again."""
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.cli.client import Client, Unanswered, connect
-from deploy.settings import Settings
-from shared.contracts.topics import SERVICES
+from deploy.cli.errors import fail
+from shared.contracts.services import SERVICES, ServiceName
+
+if TYPE_CHECKING:
+    from deploy.cli.client import Client
+
+LARGEST = 2**63 - 1
 
 app = typer.Typer(no_args_is_help=True)
-Service = Annotated[str, typer.Argument(help="capture, qualify, routing or feedback")]
-T = TypeVar("T")
+OneService = Annotated[ServiceName, typer.Argument(help="The service that could not process it.")]
+AnyService = Annotated[ServiceName | None, typer.Argument(help="All if not named.")]
+LetterId = Annotated[int, typer.Argument(min=1, max=LARGEST, help="Its number in the list.")]
 
 
 @app.command("list")
-def list_letters(service: Annotated[str, typer.Argument(help="All if not named.")] = "") -> None:
+def list_letters(service: AnyService = None) -> None:
     """Each dead letter with its reason, and what is parked behind it."""
+    from deploy.cli.client import ask
 
-    async def work(client: Client) -> list[tuple[str, dict[str, Any]]]:
+    async def work(client: "Client") -> list[tuple[str, dict[str, Any]]]:
         names = [service] if service else SERVICES
         return [(n, x) for n in names for x in await client.all(f"/{n}/v1/dead-letters")]
 
@@ -35,10 +39,13 @@ def list_letters(service: Annotated[str, typer.Argument(help="All if not named."
 
 
 @app.command()
-def show(service: Service, letter_id: int) -> None:
+def show(service: OneService, letter_id: LetterId) -> None:
     """One letter with its event. It may hold personal data."""
+    import json
 
-    async def work(client: Client) -> Any:
+    from deploy.cli.client import ask
+
+    async def work(client: "Client") -> Any:
         return await client.call("GET", f"/{service}/v1/dead-letters/{letter_id}")
 
     typer.echo(json.dumps(ask(work), indent=2))
@@ -46,12 +53,18 @@ def show(service: Service, letter_id: int) -> None:
 
 @app.command()
 def replay(
-    service: Annotated[str, typer.Argument(help="All if not named.")] = "",
-    letter_id: Annotated[int | None, typer.Option("--id", help="One letter, and its key.")] = None,
+    service: AnyService = None,
+    letter_id: Annotated[
+        int | None, typer.Option("--id", min=1, max=LARGEST, help="One letter, and its key.")
+    ] = None,
 ) -> None:
     """Process them again, in order for each key. Exit status 1 if any failed again."""
+    from deploy.cli.client import ask
 
-    async def work(client: Client) -> list[tuple[str, dict[str, int]]]:
+    if letter_id is not None and service is None:
+        raise typer.BadParameter("the letters of each service have numbers of their own: name one")
+
+    async def work(client: "Client") -> list[tuple[str, dict[str, int]]]:
         params = {} if letter_id is None else {"id": letter_id}
         return [
             (n, await client.call("POST", f"/{n}/v1/dead-letters/replay", params=params))
@@ -66,25 +79,24 @@ def replay(
 
 
 @app.command()
-def discard(service: Service, letter_id: int) -> None:
-    """Give one up for good."""
+def discard(
+    service: OneService,
+    letter_id: LetterId,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Give one up for good: its event never has its effect. Asks first."""
+    from deploy.cli.client import ask
 
-    async def work(client: Client) -> None:
-        await client.call("DELETE", f"/{service}/v1/dead-letters/{letter_id}")
+    if not (yes or sys.stdin.isatty()):
+        fail("nobody is there to be asked: --yes gives it up without asking")
+
+    async def work(client: "Client") -> None:
+        path = f"/{service}/v1/dead-letters/{letter_id}"
+        letter = await client.call("GET", path)
+        what = f"{letter['event_type'] or 'the event'} of key {letter['key']}"
+        if not yes:
+            typer.confirm(f"Give up {what} ({letter['reason']}) for good?", abort=True)
+        await client.call("DELETE", path)
 
     ask(work)
     typer.echo("discarded")
-
-
-def ask(work: Callable[[Client], Awaitable[T]]) -> T:
-    """Run calls against the running product; a plain message and exit status 1 when it can't."""
-
-    async def connected() -> T:
-        async with connect(Settings()) as client:
-            return await work(client)
-
-    try:
-        return asyncio.run(connected())
-    except Unanswered as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None

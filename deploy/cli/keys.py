@@ -1,12 +1,20 @@
 """``leadloop keys``: make, list and revoke access keys."""
 
-import asyncio
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.settings import Settings
-from shared.access import Access, Role
+from deploy.cli.errors import fail
+from shared.access.roles import Role
+
+if TYPE_CHECKING:
+    from shared.access.store import AccessStore
+
+LONGEST_LABEL = 200
+SIMILAR = 5
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -14,46 +22,90 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def create(
     role: Annotated[Role, typer.Option(help="What the key may do.")],
-    rep: Annotated[str | None, typer.Option(help="The rep it belongs to (role rep).")] = None,
+    rep: Annotated[
+        str | None,
+        typer.Option(help="The id of the rep it belongs to; the running product must know them."),
+    ] = None,
     label: Annotated[str, typer.Option(help="What you will know it by.")] = "",
 ) -> None:
     """Make a key and print it, alone: it is shown this once, only its hash is kept."""
-    if (role == Role.REP) != (rep is not None):
-        typer.echo("a key of role rep needs --rep REP_ID, and only such a key takes one", err=True)
-        raise typer.Exit(2)
-
-    async def work() -> str:
-        async with Access.open(Settings().databases, own=False) as access:
-            return (await access.create_key(role, rep_id=rep, label=label))[1]
-
-    typer.echo(asyncio.run(work()))
+    if (role is Role.REP) != (rep is not None):
+        raise typer.BadParameter("role rep needs --rep REP_ID, and only this role takes one")
+    if len(label) > LONGEST_LABEL or not label.isprintable():
+        raise typer.BadParameter(f"a label is one line of at most {LONGEST_LABEL} characters")
+    if rep is not None:
+        _require_rep(rep)
+    with _store() as store:
+        typer.echo(store.create_key(role, rep, label, datetime.now(UTC))[1])
 
 
 @app.command()
 def revoke(key: Annotated[str, typer.Argument(help="The key, or its id from the list.")]) -> None:
     """Make a key worthless, in every service, within seconds."""
-
-    async def work() -> bool:
-        async with Access.open(Settings().databases, own=False) as access:
-            return await access.revoke_key(key)
-
-    if not asyncio.run(work()):
-        typer.echo("no such active key", err=True)
-        raise typer.Exit(1)
+    with _store() as store:
+        if not store.revoke(key, datetime.now(UTC)):
+            fail("no such active key")
     typer.echo("revoked")
 
 
 @app.command("list")
 def list_keys() -> None:
-    """Every key with its id, role and state; never the key itself."""
+    """Every key with its id, role, rep, when it was made and last used, state and label; never the
+    key itself. Times are UTC."""
+    with _store() as store:
+        keys = store.list_keys()
+    rows = [("ID", "ROLE", "REP", "MADE", "LAST USED", "STATE", "LABEL")]
+    rows += [
+        (
+            key.key_id,
+            key.role.value,
+            key.rep_id or "-",
+            _minute(key.created_at),
+            _minute(key.last_used_at),
+            "active" if key.active else "revoked",
+            key.label,
+        )
+        for key in keys
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
 
-    async def work() -> list[str]:
-        async with Access.open(Settings().databases, own=False) as access:
-            return [
-                f"{key.key_id}  {key.role:9} {key.rep_id or '-':12} "
-                f"{'active' if key.active else 'revoked':8} {key.label}"
-                for key in await access.list_keys()
-            ]
 
-    for line in asyncio.run(work()):
-        typer.echo(line)
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else "never"
+
+
+@contextmanager
+def _store() -> "Iterator[AccessStore]":
+    from deploy.settings import Settings
+    from shared.access.outside import open_store
+
+    with open_store(Settings().databases) as store:
+        yield store
+
+
+def _require_rep(rep_id: str) -> None:
+    from deploy.cli.client import Client, ask
+
+    async def work(client: Client) -> list[dict[str, Any]]:
+        return await client.all("/routing/v1/reps")
+
+    reps = {rep["rep_id"]: rep["name"] for rep in ask(work)}
+    if rep_id not in reps:
+        fail(f"there is no rep {rep_id!r}; {_similar(rep_id, reps)}")
+
+
+def _similar(rep_id: str, reps: dict[str, str]) -> str:
+    from difflib import get_close_matches
+
+    if not reps:
+        return "there are none yet: add them on the page /routing/reps"
+    said = {text.casefold(): known for known, name in reps.items() for text in (name, known)}
+    close = get_close_matches(rep_id.casefold(), said, n=SIMILAR, cutoff=0.5)
+    found = list(dict.fromkeys(said[text] for text in close))
+    shown = ", ".join(f"{known} ({reps[known]})" for known in found or list(reps)[:SIMILAR])
+    if found:
+        return f"did you mean {shown}?"
+    return f"there are {len(reps)}: {shown}" + (", …" if len(reps) > SIMILAR else "")

@@ -1,23 +1,44 @@
-"""``leadloop``: run the product and look after it."""
+"""``leadloop``: run the product and look after it.
 
-import asyncio
+Nothing here or in the other modules of commands imports at once what takes time to import: each
+command does that for itself.
+"""
+
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from asyncpg import PostgresError
-from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.cli import dead_letters, keys, stages
-from deploy.settings import Settings
-from shared.contracts.topics import SERVICES, TOPICS
+from deploy.cli.errors import fail, in_words
+from shared.contracts.services import SERVICES
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(keys.app, name="keys", help="Access keys: make, list, revoke.")
 app.add_typer(dead_letters.app, name="dead-letters", help="Events that could not be processed.")
 app.command("stages")(stages.stages)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"leadloop {version('leadloop')}")
+        raise typer.Exit
+
+
+@app.callback()
+def leadloop(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Which version this is."),
+    ] = False,
+) -> None:
+    """Hands leads from marketing to sales, and what sales says back to marketing.
+
+    Settings are environment variables, or lines of a file .env in the folder it is run in.
+    """
 
 
 @app.command()
@@ -27,12 +48,11 @@ def run(
     """Run services in this process: all of them, or those named."""
     from deploy.run import CannotStart
     from deploy.run import run as serve
+    from deploy.settings import Settings
 
     try:
         status = serve(Settings(), services or SERVICES)
-    except ValidationError:
-        raise
-    except (CannotStart, ValueError) as error:
+    except CannotStart as error:
         fail(str(error))
     raise typer.Exit(status)
 
@@ -43,18 +63,17 @@ def migrate() -> None:
 
     Prints a new admin key, once, where there is none and LEADLOOP_ADMIN_KEY is not set.
     """
+    import asyncio
+
     from deploy.compose import build
     from deploy.prepare import prepare
+    from deploy.settings import Settings
 
-    async def work() -> str | None:
-        product = build(Settings())
-        try:
-            return await prepare(product)
-        finally:
-            await product.access.stop()
-            await product.close()
-
-    key = asyncio.run(work())
+    product = build(Settings())
+    try:
+        key = asyncio.run(prepare(product))
+    finally:
+        product.close()
     if key:
         typer.echo(f"admin key, shown this once: {key}")
 
@@ -62,12 +81,19 @@ def migrate() -> None:
 @app.command()
 def topics() -> None:
     """Create the topics that are missing on the broker, and list them all."""
+    import asyncio
+
+    from deploy.settings import Settings
     from shared.bus.api import BusUnavailable
-    from shared.bus.open import open_bus
+    from shared.bus.kafka import KafkaBus
+    from shared.contracts.topics import TOPICS
+
+    settings = Settings()
+    if settings.broker_url.startswith("local:"):
+        fail("the embedded product needs no topics: LEADLOOP_BROKER_URL names a broker that does")
 
     async def work() -> tuple[str, ...]:
-        settings = Settings()
-        bus = open_bus(settings.broker_url, settings.topic_prefix, settings.data)
+        bus = KafkaBus(settings.broker_url.removeprefix("kafka://"), settings.topic_prefix)
         await bus.start()
         try:
             return tuple(await bus.create_topics())
@@ -76,18 +102,12 @@ def topics() -> None:
 
     try:
         created = asyncio.run(work())
-    except (BusUnavailable, ValueError) as error:
+    except BusUnavailable as error:
         fail(f"the broker cannot be reached: {error}")
     for topic in TOPICS.values():
-        new = "created" if any(name.endswith(topic.name) for name in created) else "exists"
+        new = "created" if settings.topic_prefix + topic.name in created else "exists"
         keep = "compacted" if topic.compacted else f"{(topic.retention_ms or 0) // 86_400_000} days"
         typer.echo(f"{topic.name:24} {new:8} {topic.partitions} partitions, {keep}")
-
-
-def fail(message: str) -> None:
-    """End with a message for the person who typed the command."""
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
 
 
 def main() -> None:
@@ -95,22 +115,8 @@ def main() -> None:
     os.umask(0o077)  # what it writes holds leads and secrets: for its owner alone
     try:
         app()
-    except ValidationError as error:
-        if not error.title.endswith("Settings"):
+    except Exception as error:
+        words = in_words(error)
+        if words is None:
             raise
-        mistakes = error.errors(include_url=False, include_input=False)
-        _end("\n".join(f"{one['loc'][0]}: {_words(one['msg'])}" for one in mistakes))
-    except (OSError, SQLAlchemyError, PostgresError) as error:
-        cause = getattr(error, "orig", None) or error
-        _end(
-            f"the database cannot be reached ({cause or type(cause).__name__}): "
-            "LEADLOOP_DATABASE_URL or LEADLOOP_DATA says where it is looked for"
-        )
-
-
-def _end(message: str) -> NoReturn:
-    sys.exit(message)  # on standard error, with status 1
-
-
-def _words(message: str) -> str:
-    return message.removeprefix("Value error, ").removeprefix("Input ")
+        sys.exit(words)  # on standard error, with status 1

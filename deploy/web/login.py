@@ -51,7 +51,7 @@ def router() -> APIRouter:
             )
         if not key.strip():
             return _form(request, come_back_to, "Paste your access key here.", status_code=422)
-        principal = _principal(request, key)
+        principal = await _principal(request, key)
         if principal is None:
             attempts.failed(client)
             message = (
@@ -98,9 +98,9 @@ def _form(
     )
 
 
-def _principal(request: Request, key: str) -> Principal | None:
+async def _principal(request: Request, key: str) -> Principal | None:
     try:
-        return access_of(request).authenticate(f"Bearer {key.strip()}")
+        return await access_of(request).authenticate(f"Bearer {key.strip()}")
     except Problem as problem:
         if problem.status == 401:
             return None

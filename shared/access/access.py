@@ -2,32 +2,38 @@
 
 Each process keeps a snapshot of the active keys and takes a new one every two seconds and after its
 own changes, so a revoked key stops working everywhere within seconds and no request waits for the
-store. A key that the snapshot lacks is looked up, so that a new one works the moment it is made; how
-often that may happen is bounded, because anybody can make keys up. When the store is away, the last
-snapshot serves for up to five minutes; after that nobody is let in (503), because a revoked key must
-not live on for as long as an outage lasts.
+store. A key that the snapshot lacks is looked up, so that a new one works the moment it is made;
+how often that may happen is bounded, because anybody can make keys up. Uses are noted in memory,
+and written after a snapshot, for each key once a minute. When the store is away, the last snapshot
+serves for up to five minutes; after that nobody is let in (503), because a revoked key must not
+live on for as long as an outage lasts.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from shared.access.keys import SHORTEST_KEY, hash_key, new_key
+from shared.access.keys import SHORTEST_KEY, hash_key
 from shared.access.roles import Principal, Role
 from shared.access.sessions import Session, Sessions
 from shared.access.store import AccessStore, KeyRow
 from shared.contracts.problems import Problem
 from shared.db.database import Database
 from shared.db.errors import is_transient
+from shared.db.revisions import pending
 
+MIGRATIONS = Path(__file__).parent / "migrations"
 REFRESH_SECONDS = 2.0
 STALE_AFTER_SECONDS = 300.0
 LOOKUPS_PER_SECOND = 20
 """Most keys a second that are looked up because the snapshot lacks them."""
+USE_WRITTEN_EVERY = timedelta(minutes=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Access:
 
     def __init__(
         self,
-        store: AccessStore,
+        db: Database,
         *,
         admin_key: str | None = None,
         stale_after_seconds: float = STALE_AFTER_SECONDS,
@@ -55,7 +61,8 @@ class Access:
     ) -> None:
         if admin_key is not None and len(admin_key) < SHORTEST_KEY:
             raise ValueError(f"the admin key must have at least {SHORTEST_KEY} characters")
-        self._store = store
+        self._db = db
+        self._store = AccessStore(self._run, postgresql=db.dialect == "postgresql")
         self._admin_key = admin_key
         self._stale_after = stale_after_seconds
         self._monotonic = monotonic
@@ -64,20 +71,17 @@ class Access:
         self._one_at_a_time = asyncio.Lock()
         self._looked_up = 0
         self._second = 0
+        self._used: dict[str, datetime] = {}
+        self._use_written: dict[str, datetime] = {}
 
     @classmethod
-    def open(cls, url: str, *, admin_key: str | None = None, own: bool = True) -> Self:
-        """Access on the database at ``url`` (``sqlite:<folder>`` or ``postgresql://…``).
-
-        ``own=False`` is for a second process beside the running product, such as the command line:
-        it never checkpoints SQLite's log, which only one process may do safely.
-        """
-        db = Database.open(url, "access", writers=1, checkpoints=own)
-        return cls(AccessStore(db), admin_key=admin_key)
+    def open(cls, url: str, *, admin_key: str | None = None) -> Self:
+        """Access on the database at ``url`` (``sqlite:<folder>`` or ``postgresql://…``)."""
+        return cls(Database.open(url, "access", writers=1), admin_key=admin_key)
 
     def close(self) -> None:
         """Close the store."""
-        self._store.db.close()
+        self._db.close()
 
     async def __aenter__(self) -> Self:
         await self.refresh()
@@ -103,12 +107,16 @@ class Access:
         principal = self._fresh().by_hash.get(hashed) or await self._look_up(key_hash=hashed)
         if principal is None:
             raise _unauthorized("This key is not known, or it has been revoked.", "invalid_token")
+        self._used[principal.key_id] = _now()
         return principal
 
     async def principal_of_session(self, session: Session) -> Principal | None:
         """The caller of a session, or None once its key has been revoked."""
-        found = self._fresh().by_id.get(session.key_id)
-        return found or await self._look_up(key_id=session.key_id)
+        known = self._fresh().by_id.get(session.key_id)
+        principal = known or await self._look_up(key_id=session.key_id)
+        if principal is not None:
+            self._used[principal.key_id] = _now()
+        return principal
 
     @property
     def sessions(self) -> Sessions:
@@ -132,18 +140,14 @@ class Access:
 
         Raises ValueError unless a rep's key names its rep and every other key names none.
         """
-        if (role is Role.REP) != (rep_id is not None):
-            raise ValueError("a rep's key needs its rep_id, and no other key has one")
-        key = new_key(role)
-        key_id = "key_" + hash_key(key)[:16]
 
-        def add() -> None:
+        def make() -> tuple[str, str]:
             self._prepare()
-            self._store.add_key(key_id, key, role, rep_id, label, _now())
+            return self._store.create_key(role, rep_id, label, _now())
 
-        await self._store.db.on_writer(add)
+        made = await self._db.on_writer(make)
         await self.refresh()
-        return key_id, key
+        return made
 
     async def revoke_key(self, key_id_or_key: str) -> bool:
         """End a key: at once here, within seconds in other processes. False if none was active."""
@@ -152,7 +156,7 @@ class Access:
             self._prepare()
             return self._store.revoke(key_id_or_key, _now())
 
-        revoked = await self._store.db.on_writer(revoke)
+        revoked = await self._db.on_writer(revoke)
         await self.refresh()
         return revoked
 
@@ -163,7 +167,7 @@ class Access:
             self._prepare()
             return self._store.list_keys()
 
-        return await self._store.db.on_writer(listed)
+        return await self._db.on_writer(listed)
 
     async def check(self) -> str | None:
         """None while callers can be told apart, else what is wrong, for readiness."""
@@ -174,8 +178,19 @@ class Access:
     async def refresh(self) -> int:
         """Take a new snapshot now; returns 0. Raises what the store raises when it is away."""
         async with self._one_at_a_time:
-            self._snapshot = await self._store.db.on_writer(self._taken)
+            self._snapshot = await self._db.on_writer(self._taken)
+            await self._write_uses()
         return 0
+
+    async def _write_uses(self) -> None:
+        due = {
+            key_id: at
+            for key_id, at in self._used.items()
+            if at - self._use_written.get(key_id, _NEVER) >= USE_WRITTEN_EVERY
+        }
+        if due:
+            await self._db.on_writer(lambda: self._store.used(due))
+            self._use_written.update(due)
 
     def _taken(self) -> _Snapshot:
         self._prepare()
@@ -188,13 +203,18 @@ class Access:
     def _prepare(self) -> None:
         if self._prepared:
             return
-        self._store.prepare()
+        if pending(self._db, MIGRATIONS):
+            from shared.db.migrations import migrate  # Alembic is slow to import
+
+            migrate(self._db, MIGRATIONS)
         if self._admin_key is not None:
-            key_id = "key_" + hash_key(self._admin_key)[:16]
-            self._store.add_key(
-                key_id, self._admin_key, Role.ADMIN, None, "from the settings", _now()
-            )
+            self._store.add_key(self._admin_key, Role.ADMIN, None, "from the settings", _now())
         self._prepared = True
+
+    def _run(self, sql: str, values: dict[str, Any], *, write: bool) -> Sequence[Any]:
+        with self._db.begin() if write else self._db.connect() as conn:
+            result = conn.exec_driver_sql(sql, values)
+            return result.all() if result.returns_rows else []
 
     async def _look_up(self, *, key_hash: str = "", key_id: str = "") -> Principal | None:
         """An active key that was made since the last snapshot; None beyond so many a second."""
@@ -206,7 +226,7 @@ class Access:
         if self._looked_up > LOOKUPS_PER_SECOND or snapshot is None:
             return None
         try:
-            found = await self._store.db.on_writer(lambda: self._store.find(key_hash, key_id))
+            found = await self._db.on_writer(lambda: self._store.find(key_hash, key_id))
         except Exception as error:
             if is_transient(error):
                 return None  # the snapshot serves while the store is away

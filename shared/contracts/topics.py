@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.contracts.events import EVENT_TYPES, EventData
+from shared.contracts.services import SERVICES as SERVICES
 
-SERVICES: Final = ("capture", "qualify", "routing", "feedback")
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
