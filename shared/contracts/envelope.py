@@ -35,7 +35,7 @@ class Event(Generic[D]):
     data: D
 
     @classmethod
-    def of(cls, data: D, service: str, at: datetime) -> "Event[D]":
+    def of(cls, data: Any, service: str, at: datetime) -> "Event[Any]":
         """A new event of this service, part of the trace of the work under way."""
         trace = current_traceparent()
         return cls(new_id(), data.type, _source(service), at, data.key(), trace, data)

@@ -34,8 +34,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 @lru_cache(maxsize=64)
 def stored_time(moment: datetime | None) -> str | None:
-    """A time as ``UtcDateTime`` stores it in SQLite. Raises ValueError for a naive one. Most rows of
-    a transaction have its time, so it is worth remembering."""
+    """A time as ``UtcDateTime`` stores it in SQLite. Raises ValueError for a naive one. Most rows
+    of a transaction have its time, so it is worth remembering."""
     if moment is None:
         return None
     if moment.tzinfo is not UTC:

@@ -18,9 +18,10 @@ from sqlalchemy.exc import IntegrityError
 from shared.contracts.envelope import Event
 from shared.contracts.events import EventData
 from shared.db import outbox
-from shared.db.aggregates import Aggregate, Rows
+from shared.db.aggregates import Aggregate
 from shared.db.database import Database, database_now
 from shared.db.errors import Conflict
+from shared.db.rows import Rows
 from shared.db.statements import Statement
 from shared.runtime import failpoints
 from shared.runtime.clock import Clock, SystemClock

@@ -35,7 +35,7 @@ def two_timers() -> None:
 
 def half_a_batch() -> None:
     """What a handler changed in an aggregate's second row of a batch is not written."""
-    from shared.db.aggregates import Rows
+    from shared.db.rows import Rows
 
     write = Rows.write
 

@@ -26,9 +26,10 @@ from sqlalchemy import (
     text,
 )
 
-from shared.db.aggregates import Aggregate, Rows, Selection
+from shared.db.aggregates import Aggregate, Selection
 from shared.db.database import Database
 from shared.db.errors import Conflict
+from shared.db.rows import Rows
 from shared.db.types import Json, Serial, UtcDateTime
 from tests.shared.toy.service import NOW
 
