@@ -1,5 +1,7 @@
 """A capture service on a migrated database, spoken to over HTTP without a socket."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest_asyncio
+import uvicorn
 
 from services.capture.service import MIGRATIONS, NAME, build
 from services.capture.settings import Settings
@@ -61,13 +64,13 @@ Start = Callable[..., Awaitable[Capture]]
 
 @asynccontextmanager
 async def running(url: str, access: Access, **settings: Any) -> AsyncIterator[Capture]:
-    """A capture service on ``url`` with all its parts."""
+    """A capture service on ``url`` with all its parts but the one that compacts the log."""
     db = Database.open(url, NAME)
     migrate(db, MIGRATIONS)
     clock = FixedClock(NOW)
     infra = Infra(db, LocalBus(lambda name: db), access, clock, Links())
     service = build(Settings(**settings), infra)
-    parts = service.parts
+    parts = [part for part in service.parts if part.name != "capture.log"]
     for part in parts:
         await part.start()
     keys = {
@@ -86,6 +89,21 @@ async def running(url: str, access: Access, **settings: Any) -> AsyncIterator[Ca
         for part in reversed(parts):
             await part.stop()
         db.close()
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncIterator[str]:
+    """The application on a port of its own."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    task = asyncio.create_task(server.serve([sock]))
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
 
 
 @pytest_asyncio.fixture

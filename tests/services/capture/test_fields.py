@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from shared.access import Role
-from tests.services.capture.conftest import Capture
+from tests.services.capture.conftest import Capture, Start
+from tests.shared.toy.waiting import until
 
 FIELDS = "/capture/v1/fields"
 DECLARED: list[dict[str, Any]] = [
@@ -93,3 +94,26 @@ async def test_of_two_declarations_at_once_one_stands(capture: Capture) -> None:
         left = (await capture.client.get(FIELDS)).json()["items"]
         assert len(left) == len(DECLARED)
         assert len({item["label"] == "other" for item in left}) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_another_process_hears_of_a_declaration_within_seconds(
+    start: Start, database_url: str
+) -> None:
+    one, other = await start(database_url), await start(database_url)
+    assert (await other.post({"email": "a@example.com"})).status_code == 202  # it knows of none
+    await one.client.put(FIELDS, json={"items": DECLARED})
+
+    async def refused() -> bool:
+        answer = await other.post({"email": "a@example.com", "fields": {"budget": "lots"}})
+        return answer.status_code == 422
+
+    await until(refused, seconds=10)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_where_nobody_else_declares_fields_nobody_looks_for_them(capture: Capture) -> None:
+    assert "capture.fields" not in {part.name for part in capture.service.parts}
+    await capture.client.put(FIELDS, json={"items": DECLARED})
+    answer = await capture.post({"email": "a@example.com", "fields": {"budget": "lots"}})
+    assert answer.status_code == 422

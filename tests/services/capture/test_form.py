@@ -1,21 +1,15 @@
 """The hosted form: by HTTP, and in a real browser with JavaScript switched off."""
 
-import asyncio
 import re
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from playwright.async_api import async_playwright
 
 from services.capture.web.pages import HONEYPOT
 from shared.access import Access
 from shared.contracts.events import ContactUpdated, LeadCaptured
-from tests.services.capture.conftest import Capture, running
+from tests.services.capture.conftest import Capture, running, served
 
 FORM = "/capture/forms/demo"
 TYPED = {"email": "ada@example.com", "company": "Engines", "first_name": "Ada", "consent": "on"}
@@ -124,20 +118,6 @@ async def test_an_unknown_form_is_a_page_that_says_so(form: Capture) -> None:
         answer = await form.client.get(f"/capture/forms/{name}", headers={"Accept": "text/html"})
         assert answer.status_code == 404
         assert "No such form" in answer.text
-
-
-@asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """The application on a port of its own."""
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve([sock]))
-    try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

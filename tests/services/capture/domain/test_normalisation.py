@@ -1,8 +1,9 @@
 """Values as people type them, made comparable."""
 
+import phonenumbers
 import pytest
 from email_validator import EmailNotValidError, validate_email
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.capture.domain.country import choices, normalise_country
@@ -176,3 +177,36 @@ def test_a_draft_is_a_submission_or_says_what_is_wrong(draft: Draft) -> None:
         f"phone:{found.contact.get('phone')}",
     )
     assert not any(value in ("", None) for value in found.contact.values())
+
+
+def fully_parsed(text: str, region: str | None) -> str | None:
+    """What phonenumbers says, without any short cut."""
+    text = "+" + text[2:] if text.startswith("00") else text
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+
+
+@settings(max_examples=2000)
+@given(
+    st.sampled_from(["+", "00", "+(", ""]),
+    st.sampled_from(CODES) | st.integers(1, 999),
+    st.text(alphabet="0123456789" * 3 + " -.()", min_size=4, max_size=16),
+    st.sampled_from([None, "DE", "US", "IT"]),
+)
+def test_the_short_cut_reads_a_phone_number_as_the_full_parser_does(
+    before: str, code: int, rest: str, region: str | None
+) -> None:
+    typed = f"{before}{code}{rest}".strip()
+    try:
+        got: str | None = normalise_phone(typed, region)
+    except ValueError:
+        got = None
+    assert got == fully_parsed(typed, region)
