@@ -24,6 +24,7 @@ _BLOCKED = Statement(
         + (" ORDER BY id FOR SHARE" if dialect == "postgresql" else "")
     )
 )
+_WAITING = Statement("SELECT DISTINCT key FROM dead_letters WHERE consumer = :consumer")
 
 
 class Letter(Protocol):
@@ -85,6 +86,11 @@ def blocked(conn: Connection, consumer: str, keys: Collection[str]) -> set[str]:
     rows = _BLOCKED.run(conn, consumer=consumer, keys=list(stored.values()))
     found = {row.key for row in rows}
     return {key for key, text in stored.items() if text in found}
+
+
+def waiting(conn: Connection, consumer: str) -> set[str]:
+    """All keys that have a letter waiting, as they are stored. Locks nothing."""
+    return {row.key for row in _WAITING.run(conn, consumer=consumer)}
 
 
 def stored_key(key: str) -> str:

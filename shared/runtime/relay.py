@@ -83,7 +83,7 @@ class Relay(Loop):
         if not await self._leased():
             await self.pause(0.5)
             return
-        free, behind = await self._db.read(lambda conn: self._sorted(conn, self.take(conn)))
+        free, behind = await self._db.read(self._sorted)
         self.healthy()
         if behind:
             await self._db.write(lambda conn: self._park(conn, behind))
@@ -118,17 +118,21 @@ class Relay(Loop):
         if len(rows) > 1:
             await self._publish_and_remove(rows[: len(rows) // 2])
             return
-        log.error("%s: the broker refuses an event: set aside", self.name)
         await self._db.write(lambda conn: self._set_aside(conn, rows[0], str(refused)))
+        log.error("%s: the broker refuses an event: set aside", self.name)
         DEAD.labels(self.group).inc()
 
-    def _sorted(
-        self, conn: Connection, batch: Sequence[outbox.Row]
-    ) -> tuple[list[outbox.Row], list[outbox.Row]]:
-        """The rows that may go, and those that wait behind one that was refused."""
-        blocked = dead_letters.blocked(conn, self.group, {_name(row) for row in batch})
-        free = [row for row in batch if _name(row) not in blocked]
-        return free, [row for row in batch if _name(row) in blocked]
+    def _sorted(self, conn: Connection) -> tuple[list[outbox.Row], list[outbox.Row]]:
+        """The oldest rows that may go, and those that wait behind one that was refused.
+
+        What is refused is asked first. The other way round a replay could come in between: rows
+        that waited would seem to be free, and go before what is put back in front of them.
+        """
+        refused = dead_letters.waiting(conn, self.group)
+        rows: tuple[list[outbox.Row], list[outbox.Row]] = ([], [])
+        for row in self.take(conn):
+            rows[dead_letters.stored_key(_name(row)) in refused].append(row)
+        return rows
 
     def _park(self, conn: Connection, rows: Sequence[outbox.Row]) -> None:
         # Asked again where it counts: a replay may have cleared the way meanwhile.
