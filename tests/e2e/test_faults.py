@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from dev.parts.kafka import Kafka
-from dev.stack import LEADLOOP, Process, Stack, embedded
+from dev.stack import LEADLOOP, Process, Stack, command_line, embedded
 from tests.e2e.conftest import Product, eventually
 from tests.e2e.test_loop import owner, submit
 
@@ -238,6 +238,7 @@ def test_an_unused_broker_address_is_no_reason_to_die(tmp_path: Path) -> None:
         "capture",
         settings={"LEADLOOP_BROKER_URL": f"kafka://127.0.0.1:{kafka.port or 9}"},
     )
+    command_line(process.environment, "migrate")
     process.start()
     try:
         eventually(lambda: _live(process), "capture up")
