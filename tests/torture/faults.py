@@ -69,12 +69,17 @@ def positions_past_unread() -> None:
     """Whoever gets a partition reads on one message behind where the database says."""
     from shared.runtime.consumer import Consumer
 
-    load = Consumer._load
+    load, process = Consumer._load, Consumer.process
 
     async def load_further(self: Consumer[Any], places: Any) -> Any:
         return {place: at + 1 for place, at in (await load(self, places)).items()}
 
+    async def slowly(self: Consumer[Any], messages: Any) -> None:
+        await asyncio.sleep(0.4)
+        await process(self, messages)
+
     Consumer._load = load_further  # type: ignore[method-assign]
+    Consumer.process = slowly  # type: ignore[method-assign]
 
 
 def relay_by_sequence() -> None:
