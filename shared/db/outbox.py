@@ -101,7 +101,7 @@ def add(conn: Connection, service: str, events: Sequence[Event[Any]], now: datet
     last = _LAST.run(conn).scalar_one()
     placed = [_row(seq, service, event) for seq, event in enumerate(events, last + 1)]
     created_at = stored_time(now)
-    _INSERT.run_rows(conn, [(*row, TOPICS[row.topic].compacted, created_at) for row in placed])
+    _INSERT.run_rows(conn, [(*row, int(TOPICS[row.topic].compacted), created_at) for row in placed])
     return placed
 
 
