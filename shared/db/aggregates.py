@@ -219,13 +219,14 @@ class Codec(Generic[T]):
         return self._aggregate.of(**dict(zip(self._aggregate.columns, values, strict=True)))
 
     def insert(self, conn: Connection, items: Sequence[T]) -> None:
+        """New rows, in order."""
         if self._sqlite:
             self._insert.run_rows(conn, [self._stored(one) for one in items])
         else:
             self._insert.run(conn, rows=self._json(items))
 
     def update(self, conn: Connection, changes: Sequence[tuple[T, T]]) -> None:
-        """``changes`` are pairs: as it was loaded, as it should be."""
+        """``changes`` are pairs: as it was loaded, as it should be. Raises Conflict."""
         if self._sqlite:
             rows = [
                 self._update_order(self._stored(after))
@@ -260,6 +261,7 @@ class Codec(Generic[T]):
             raise Conflict(self._aggregate.table.name)
 
     def delete(self, conn: Connection, items: Iterable[T]) -> None:
+        """The rows with the keys of these."""
         keys = [self._key_order(self._stored(one)) for one in items]
         if self._sqlite:
             self._delete.run_rows(conn, keys)

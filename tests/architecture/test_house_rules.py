@@ -4,14 +4,18 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic_settings import BaseSettings
 
+from shared.contracts.topics import topics_read_by
+
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("services", "shared", "deploy")
+PACKAGES = ("services", "shared", "deploy", "dev")
 
 OBVIOUS = frozenset({"start", "stop", "check", "close", "step", "run", "now", "name", "advance"})
 """Methods whose class or protocol says what they do."""
@@ -130,24 +134,9 @@ def test_everything_public_says_what_it_does() -> None:
         for path in _sources(*PACKAGES)
         if "versions" not in path.parts
         for node in _public(ast.parse(path.read_text()))
-        if ast.get_docstring(node) is None
-        and not _is_short_protocol_member(node)
-        and node.name not in _described_in_ports(path)
+        if ast.get_docstring(node) is None and not _is_short_protocol_member(node)
     ]
     assert silent == [], "\n".join(silent)
-
-
-def _described_in_ports(path: Path) -> set[str]:
-    """What a service's ports say already need not be said again where it is implemented."""
-    parts = path.relative_to(ROOT).parts
-    ports = ROOT / parts[0] / parts[1] / "ports.py"
-    if parts[0] != "services" or not ports.exists():
-        return set()
-    return {
-        node.name
-        for node in ast.walk(ast.parse(ports.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node)
-    }
 
 
 def _is_short_protocol_member(node: ast.AST) -> bool:
@@ -179,3 +168,133 @@ def test_domains_know_no_clock() -> None:
             text = path.read_text()
             for call in ("datetime.now(", "datetime.utcnow(", "time.time(", "random.", "uuid4("):
                 assert call not in text, f"{path}: {call}"
+
+
+GONE = ("sqlalchemy.ext.asyncio", "sqlalchemy.orm", "aiosqlite", "asyncpg", "greenlet")
+"""A transaction is one call on one thread: what changes threads for each statement is not used. The
+ORM takes half a second of every start."""
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    """Every module that a file names in an import, wherever in the file it stands."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _forbidden(source: str) -> list[str]:
+    return sorted(
+        name
+        for name in _imported(ast.parse(source))
+        if any(name == gone or name.startswith(f"{gone}.") for gone in GONE)
+    )
+
+
+def test_nobody_goes_back_to_a_thread_for_each_statement() -> None:
+    for path in _sources(*PACKAGES, "tests"):
+        assert _forbidden(path.read_text()) == [], path
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import aiosqlite",
+        "import asyncpg.pool as p",
+        "from sqlalchemy.ext import asyncio",
+        "from sqlalchemy.ext.asyncio import AsyncConnection",
+        "def f():\n    from greenlet import getcurrent",
+        "from sqlalchemy import orm",
+    ],
+)
+def test_the_rule_notices_who_does(source: str) -> None:
+    assert _forbidden(source)
+    assert not _forbidden("import sqlite3\nfrom sqlalchemy import select\nimport psycopg")
+
+
+def test_they_are_not_installed_with_the_product_either() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    for name in ("aiosqlite", "asyncpg"):
+        assert f"\n{name}==" not in lock
+
+
+def test_what_ships_imports_no_async_database() -> None:
+    """Not by way of a library either: seen in a process that has built the whole product."""
+    program = (
+        "import sys, tempfile\n"
+        "from deploy.compose import build\n"
+        "from deploy.settings import Settings\n"
+        "build(Settings(LEADLOOP_DATA=tempfile.mkdtemp()))\n"
+        "print(*(name for name in sys.argv[1:] if name in sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *GONE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
+
+
+ALWAYS = (
+    "service.py",
+    "settings.py",
+    "handlers/__init__.py",
+    "store/tables.py",
+    "store/aggregates.py",
+    "store/unit.py",
+    "store/queries.py",
+    "domain/__init__.py",
+    "migrations/versions",
+)
+"""What every service has, under the same name: who knows one of them knows all."""
+NEVER = re.compile(
+    r"ports\.py|uow\.py|unit_of_work\.py|repositor(y|ies)\.py|reads?\.py|reading\.py|models?\.py"
+)
+"""Other words for the same."""
+
+
+@pytest.mark.parametrize("name", _services())
+def test_every_service_has_the_same_files(name: str) -> None:
+    folder = ROOT / "services" / name
+    missing = [path for path in ALWAYS if not (folder / path).exists()]
+    assert missing == []
+    assert (folder / "http.py").exists() or (folder / "http" / "__init__.py").exists()
+    assert (folder / "consumer.py").exists() == bool(topics_read_by(name))
+    layers = (f"services/{name}/store", f"services/{name}/handlers")
+    other = [path.name for path in _sources(*layers) if NEVER.fullmatch(path.name)]
+    assert not (folder / "ports.py").exists()
+    assert other == []
+
+
+@pytest.mark.parametrize("name", _services())
+def test_handlers_and_stores_wait_for_nothing(name: str) -> None:
+    """A transaction is one call: whoever is inside it has nothing to await."""
+    for layer in ("domain", "handlers", "store"):
+        for path in _sources(f"services/{name}/{layer}"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                waits = isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncWith)
+                assert not waits, f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+
+
+@pytest.mark.parametrize("name", _services())
+def test_a_handler_decides_and_leaves_the_rest_to_the_runtime(name: str) -> None:
+    """No commit, broker, clock or log: not by import, and not by name."""
+    for path in _sources(f"services/{name}/handlers"):
+        tree = ast.parse(path.read_text())
+        named = _imported(tree)
+        banned = (
+            "logging",
+            "asyncio",
+            "shared.bus",
+            "shared.runtime.clock",
+            "shared.runtime.relay",
+        )
+        assert not [n for n in named if n.startswith(banned)], path
+        for call in ("datetime.now(", "time.time(", ".commit(", ".begin(", ".publish("):
+            assert call not in path.read_text(), f"{path}: {call}"
