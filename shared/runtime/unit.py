@@ -5,10 +5,12 @@ rows of the keys, calls the handler with the unit, and writes the differences an
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from zlib import crc32
 
@@ -25,6 +27,8 @@ from shared.db.rows import Rows
 from shared.db.statements import Statement
 from shared.runtime import failpoints
 from shared.runtime.clock import Clock, SystemClock
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -81,6 +85,11 @@ class Unit:
         """Call this on the event loop once the effects are visible to others; never when they are
         rolled back."""
         self._after_commit.append(call)
+
+    def warn(self, text: str, *values: object) -> None:
+        """Log this once it is true: after the commit, however often it was tried. No value may be
+        personal."""
+        self.after_commit(partial(log.warning, text, *values))
 
     def write(self) -> None:
         """Write the differences of every aggregate, in bulk."""

@@ -13,8 +13,8 @@ from shared.bus.api import Received
 from shared.bus.keys import partition_of
 from shared.contracts import examples
 from shared.contracts.topics import SERVICES, TOPICS, topics_read_by
-from shared.db import inbox
-from shared.db.engine import Database
+from shared.db import dead_letters, inbox
+from shared.db.database import Database
 from shared.db.migrations import migrate
 from shared.runtime.clock import SystemClock
 from shared.runtime.consumer import Consumer
@@ -45,12 +45,12 @@ async def _built(name: str, url: str) -> AsyncIterator[tuple[Service, Consumer[A
         service: Service = importlib.import_module(f"services.{name}.service").build(
             settings, infra
         )
-        await migrate(service.db, service.migrations)
+        migrate(service.db, service.migrations)
         if service.seed is not None:
-            await service.seed()
+            service.seed()
         (consumer,) = [part for part in service.parts if isinstance(part, Consumer)]
         yield service, consumer
-        await service.db.close()
+        service.db.close()
 
 
 def _messages(topic: str, *, more: bool = False) -> list[Received]:
@@ -72,9 +72,8 @@ async def _deliver(consumer: Consumer[Any], messages: Sequence[Received]) -> Non
 
 
 async def _dead(service: Service) -> list[str]:
-    async with service.db.read() as conn:
-        rows = await conn.exec_driver_sql("SELECT event_type, reason FROM dead_letters")
-        return [f"{row.event_type}: {row.reason}" for row in rows]
+    letters = await service.db.read(dead_letters.listed)
+    return [f"{letter.event_type}: {letter.reason}" for letter in letters]
 
 
 def test_every_service_that_reads_a_topic_is_in_here() -> None:
@@ -107,15 +106,15 @@ async def test_a_reader_takes_the_whole_story_and_hears_it_twice_without_harm(
                 ]
                 await _deliver(consumer, again)
         assert await _dead(service) == []
-        async with service.db.write() as conn:
+        with service.db.begin() as conn:
             handled = [
                 m.headers["ce_id"]
                 for topic in topics_read_by(name)
                 for m in _messages(topic)
-                if m.headers["ce_type"] in consumer._by_type
+                if m.headers["ce_type"] in consumer._handlers
             ]
             assert handled
-            assert await inbox.fresh(conn, consumer.group, handled) == set()
+            assert inbox.fresh(conn, consumer.group, handled) == set()
 
 
 @pytest.mark.parametrize(("name", "topic"), READERS)
@@ -123,7 +122,7 @@ async def test_a_reader_has_a_handler_for_something_of_each_topic_it_reads(
     name: str, topic: str, tmp_path: Any
 ) -> None:
     async with _built(name, f"sqlite:{tmp_path}") as (_, consumer):
-        handled = set(consumer._by_type)
+        handled = set(consumer._handlers)
         assert handled & {model.type for model in TOPICS[topic].types}
         readable = {m.type for t in topics_read_by(name) for m in TOPICS[t].types}
         assert handled <= readable, "a handler for what never comes"

@@ -1,7 +1,6 @@
 """Record what became of an accepted lead; keep what overtakes the acceptance until that comes."""
 
 import hashlib
-import logging
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -26,8 +25,6 @@ from shared.contracts.events import OutcomeRecorded
 from shared.contracts.ids import new_id
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import TRANSITIONS, Stage
-
-log = logging.getLogger(__name__)
 
 CLOCK_SKEW: Final = timedelta(seconds=60)
 """How far ahead of ours a caller's clock may be."""
@@ -96,7 +93,7 @@ def apply_waiting(unit: Feedback, lead_id: str) -> None:
         if fits:
             _record(unit, lead, one, one.outcome_id, one.occurred_at)
         else:
-            log.warning("outcome %s does not fit the lead's acceptance: dropped", one.outcome_id)
+            unit.warn("outcome %s does not fit the lead's acceptance: dropped", one.outcome_id)
         unit.waiting_outcomes.remove(one)
         WAITED.labels("recorded" if fits else "dropped").inc()
 

@@ -1,6 +1,5 @@
 """Write, publish and learn definitions: one function per command."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,8 +13,6 @@ from shared.contracts.definition import DefinitionBody, DefinitionDocument
 from shared.contracts.envelope import Event
 from shared.contracts.events import DefinitionPublished, DefinitionRetired, ProposalApproved
 from shared.contracts.problems import Problem
-
-log = logging.getLogger(__name__)
 
 PROPOSALS = Counter(
     "leadloop_qualify_proposals_total", "Approved proposals, by what became of them", ["result"]
@@ -35,7 +32,7 @@ def on_proposal_approved(event: Event[ProposalApproved], unit: Qualify) -> None:
         return
     if base is None or base.version != data.base_version:
         PROPOSALS.labels("stale").inc()
-        log.warning(
+        unit.warn(
             "proposal %s was made for version %d, which is not published any more: ignored",
             data.proposal_id,
             data.base_version,
