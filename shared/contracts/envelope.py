@@ -51,7 +51,10 @@ class Event(Generic[D]):
 
     def value(self) -> bytes:
         """The data as JSON bytes, as Pydantic writes them; this way takes a quarter of the time."""
-        return orjson.dumps(self.data.__dict__, default=_members, option=orjson.OPT_UTC_Z)
+        try:
+            return orjson.dumps(self.data.__dict__, default=_members, option=orjson.OPT_UTC_Z)
+        except TypeError:  # a whole number beyond 64 bits: the model takes it, orjson does not
+            return self.data.__pydantic_serializer__.to_json(self.data)
 
     def json(self) -> dict[str, Any]:
         """The whole event in the CloudEvents JSON format."""
