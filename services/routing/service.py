@@ -42,7 +42,7 @@ def build(settings: Settings, infra: Infra) -> Service:
     breaches = Alarm("routing.deadlines", look=lambda: _expire(transactions), at_most=at_most)
     sweeper = Alarm("routing.sweep", look=lambda: _sweep(transactions), at_most=at_most)
     count = Timer("routing.count", every=COUNT_SECONDS, run=lambda: _count(infra.db))
-    wakes = Wakes(changed=hub.soon, due=breaches.soon, retry=sweeper.soon)
+    wakes = Wakes(changed=hub.tell, due=breaches.soon, retry=sweeper.soon)
     transactions = Transactions(
         infra.db, infra.clock, partial(Routing, compiled=Compiled(), wakes=wakes)
     )

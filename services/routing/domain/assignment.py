@@ -145,3 +145,18 @@ def _turned_down(history: Iterable[Assignment]) -> dict[str, str]:
         for past in history
         if past.state is State.REJECTED and past.reason not in (None, RejectReason.NO_CAPACITY)
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One assignment that changed, or whose lead's contact data did."""
+
+    kind: str
+    """``assignment`` or ``contact``."""
+    assignment: Assignment
+    at: datetime
+
+    @property
+    def identity(self) -> tuple[str, str, str, datetime]:
+        """Equal for the same change seen twice."""
+        return (self.kind, self.assignment.assignment_id, self.assignment.state, self.at)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Annotated, Any, Final
@@ -12,6 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import Connection
 
 from services.routing.documents import assignment_json
+from services.routing.domain.assignment import Change
 from services.routing.metrics import STREAMS
 from services.routing.store import queries
 from shared.access import Principal, Role, allow
@@ -33,9 +34,9 @@ Queue = asyncio.Queue[ServerSentEvent]
 
 
 class Changes(Loop):
-    """Looks for changes of the reps somebody listens to: at once when this process made one, and
-    on PostgreSQL each second, because other processes make changes too. Rests while nobody
-    listens."""
+    """Tells whoever listens of changes of a rep's assignments: of this process's at once, by
+    ``tell``; on PostgreSQL it looks for those of other processes each second while somebody
+    listens. SQLite has one process, and there it rests."""
 
     def __init__(self, db: Database) -> None:
         super().__init__("routing.stream")
@@ -57,9 +58,19 @@ class Changes(Loop):
         self.leave()
         await super().stop()
 
-    def soon(self) -> None:
-        """Something changed in this process."""
-        self._wake.set()
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Tell of changes that are committed; each is told once, whoever brings it."""
+        for change in changes:
+            queues = self._listeners.get(change.assignment.rep_id)
+            if not queues:
+                continue
+            if self._polls:
+                if change.identity in self._seen:
+                    continue
+                self._seen[change.identity] = change.at
+            event = _event(change)
+            for queue in queues:
+                _put(queue, event)
 
     @contextlib.contextmanager
     def listen(self, rep_id: str) -> Iterator[Queue]:
@@ -78,7 +89,7 @@ class Changes(Loop):
 
     async def step(self) -> None:
         self._wake.clear()
-        if self._listeners:
+        if self._polls and self._listeners:
             await self._look()
         else:
             self._looked_at = None
@@ -92,28 +103,31 @@ class Changes(Loop):
     async def _look(self) -> None:
         looked_at, listeners = self._looked_at, list(self._listeners)
 
-        def read(conn: Connection) -> tuple[datetime, datetime, list[queries.Change]]:
+        def read(conn: Connection) -> tuple[datetime, datetime, list[Change]]:
             now = database_now(conn)
             start = (looked_at or now) - OVERLAP
             return now, start, queries.changes_since(conn, listeners, start)
 
         self._looked_at, start, found = await self._db.read(read)
-        for change in found:
-            if change.identity not in self._seen:
-                self._seen[change.identity] = change.at
-                self._tell(change)
+        self.tell(found)
         self._seen = {key: at for key, at in self._seen.items() if at > start}
 
-    def _tell(self, change: queries.Change) -> None:
-        a = change.assignment
-        event = ServerSentEvent(
-            event=change.kind,
-            id=f"{a.assignment_id}.{a.attempt}.{a.state}",
-            data=assignment_json(a),
-        )
-        for queue in self._listeners.get(a.rep_id, ()):
-            if not queue.full():  # a reader that slow starts over with what it gets next
-                queue.put_nowait(event)
+
+def _event(change: Change) -> ServerSentEvent:
+    a = change.assignment
+    return ServerSentEvent(
+        event=change.kind,
+        id=f"{a.assignment_id}.{a.attempt}.{a.state}",
+        data=assignment_json(a),
+    )
+
+
+def _put(queue: Queue, event: ServerSentEvent) -> None:
+    if queue.full():  # a reader that slow has to read the list anew
+        while not queue.empty():
+            queue.get_nowait()
+        event = ServerSentEvent(event="ready", data={})
+    queue.put_nowait(event)
 
 
 def stream_router(hub: Changes) -> APIRouter:
@@ -126,7 +140,8 @@ def stream_router(hub: Changes) -> APIRouter:
     ) -> AsyncIterator[ServerSentEvent]:
         """Changes of a rep's assignments as they happen.
 
-        The event ``ready`` comes first, and after each reconnection: read the list anew. Then
+        The event ``ready`` comes first, and again when events were left out because they were not
+        taken fast enough: read the list anew. Then
         ``assignment`` for each change of state (the data is the assignment) and ``contact`` when
         the contact data of a lead they own has changed.
         """

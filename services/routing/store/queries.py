@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Select, func, select, text
 
-from services.routing.domain.assignment import WAITING, Assignment, State
+from services.routing.domain.assignment import WAITING, Assignment, Change, State
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead
 from services.routing.domain.policy import STARTER
@@ -77,21 +77,6 @@ class Inbox:
     waiting: Sequence[Card]
     working: Sequence[Card]
     now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One assignment that changed, or whose lead's contact data did."""
-
-    kind: str
-    """``assignment`` or ``contact``."""
-    assignment: Assignment
-    at: datetime
-
-    @property
-    def identity(self) -> tuple[str, str, str, datetime]:
-        """Equal for the same change seen twice."""
-        return (self.kind, self.assignment.assignment_id, self.assignment.state, self.at)
 
 
 def list_reps(

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from services.routing.domain.assignment import Assignment
+from services.routing.domain.assignment import Assignment, Change
 from services.routing.domain.choice import Pool
 from services.routing.domain.lead import Lead
 from services.routing.domain.policy import Compiled, Policy
@@ -41,8 +41,8 @@ _RETRY = Statement(
 class Wakes:
     """Whom to tell, in this process, once a transaction is committed."""
 
-    changed: Callable[[], None] = lambda: None
-    """Something a rep sees is different."""
+    changed: Callable[[Sequence[Change]], None] = lambda changes: None
+    """What a rep sees is different."""
     due: Callable[[float], None] = lambda seconds: None
     """A deadline passes in so many seconds."""
     retry: Callable[[float], None] = lambda seconds: None
@@ -169,8 +169,12 @@ class Routing(Unit):
     def _wake(self) -> None:
         """Tell the stream and the timers of this process what they would else find later."""
         changed = self.assignments.changed
-        if changed or self.contacts.touched:
-            self.after_commit(self._wakes.changed)
+        changes = [Change("assignment", one, self.now) for one in changed]
+        for contact in self.contacts.changed:
+            if (owner := self.owner(contact.lead_id)) is not None:
+                changes.append(Change("contact", owner, self.now))
+        if changes:
+            self.after_commit(lambda: self._wakes.changed(changes))
         if dues := [one.due_at for one in changed if one.waits]:
             self._later(self._wakes.due, min(dues))
         if any(not one.waits for one in changed):

@@ -258,7 +258,7 @@ def woken() -> list[tuple[str, float]]:
 
 def test_who_is_woken_by_what(woken: list[tuple[str, float]]) -> None:
     wakes = Wakes(
-        changed=lambda: woken.append(("changed", 0)),
+        changed=lambda changes: woken.append(("changed", 0)),
         due=lambda seconds: woken.append(("due", seconds)),
         retry=lambda seconds: woken.append(("retry", seconds)),
     )
