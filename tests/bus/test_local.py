@@ -163,11 +163,15 @@ async def test_what_is_committed_while_it_starts_is_seen(tmp_path: Path, stored:
     bus._given["capture"] = between
     await bus.start()
     bus._given["capture"] = capture
-    database = Database()
-    async with _lab(bus).reader(database) as reader:
-        expected = list(range(stored + 10))
-        assert await _read_to(len(expected), reader) == expected
-        await bus.publish(messages(5, start=stored + 10))
+    for read_before in (0, stored + 5):  # from the table; and nothing but what came last
+        positions = {place_of(TOPIC): read_before + 1} if read_before else {}
+        async with _lab(bus).reader(
+            Database(positions=positions), group=f"{read_before}"
+        ) as reader:
+            numbers = await _read_to(stored + 10 - read_before, reader)
+            assert numbers == list(range(read_before, stored + 10))
+    await bus.publish(messages(5, start=stored + 10))
+    async with _lab(bus).reader(Database()) as reader:
         assert await _read_to(stored + 15, reader) == list(range(stored + 15))
     await bus.stop()
 
