@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -82,6 +83,8 @@ async def _serve(settings: Settings, names: Sequence[str], listening: socket.soc
     with contextlib.suppress(Exception):  # it is tried again every two seconds
         await product.access.refresh()
     await starter.start()
+    # A transaction's thread must not keep the loop, which takes leads, waiting for five milliseconds.
+    sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again
     gc.set_threshold(20_000, 20, 20)  # a batch makes thousands of objects that all go at its end
