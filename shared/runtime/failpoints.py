@@ -15,7 +15,6 @@ NAMES: Final = (
     "batch-half-done",
     "positions-moved",
     "before-publish",
-    "half-published",
     "published-not-removed",
     "removed",
     "seek",
@@ -24,8 +23,6 @@ NAMES: Final = (
     "group-committed",
     "retention",
     "compaction",
-    "set-aside",
-    "replayed",
 )
 """Every place there is."""
 

@@ -84,9 +84,7 @@ def operations_router(name: str, infra: Infra) -> APIRouter:
         _: Operator, request: Request, id: Annotated[int | None, Query(ge=0, le=LARGEST)] = None
     ) -> dict[str, Any]:
         """Try again: one letter with all of its key, or everything. In order per key."""
-        consumers = {
-            p.group: p for p in parts_of(request) if isinstance(p, Consumer | Relay)
-        }
+        consumers = {p.group: p for p in parts_of(request) if isinstance(p, Consumer | Relay)}
         if id is not None:
             letter = await _existing(infra, id)
             keys = [(letter.consumer, letter.key)]
@@ -160,15 +158,11 @@ async def _all_keys(infra: Infra) -> list[tuple[str, str]]:
     return await infra.db.read(read)
 
 
-async def _replay_key(
-    infra: Infra, consumer: "Consumer[Any] | Relay", key: str
-) -> tuple[int, int]:
+async def _replay_key(infra: Infra, consumer: "Consumer[Any] | Relay", key: str) -> tuple[int, int]:
     """Replay a key's letters in order, up to the first that fails again."""
     done = 0
     while True:
-        letters = await infra.db.read(
-            lambda conn: dead_letters.of_key(conn, consumer.group, key)
-        )
+        letters = await infra.db.read(lambda conn: dead_letters.of_key(conn, consumer.group, key))
         if not letters:
             return done, 0
         for letter in letters:
