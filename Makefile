@@ -45,10 +45,10 @@ stack: $(VENV)/dev.stamp ## the distributed set without Docker: the processes an
 	@$(BIN)/python -m dev.stack
 
 torture: $(VENV)/dev.stamp ## kill processes at random under load: ROUNDS=25 MODE=distributed|embedded
-	@$(BIN)/python -m tests.torture --rounds $(ROUNDS) --mode $(MODE)
+	@$(BIN)/python -m tests.torture --rounds $(ROUNDS) --mode $(MODE) $(ARGS)
 
 bench: $(VENV)/dev.stamp ## ratios measured side by side in one run
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock: ## resolve the dependencies anew
 	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q uv)

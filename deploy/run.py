@@ -83,7 +83,7 @@ async def _serve(settings: Settings, names: Sequence[str], listening: socket.soc
     with contextlib.suppress(Exception):  # it is tried again every two seconds
         await product.access.refresh()
     await starter.start()
-    # A transaction's thread must not keep the loop, which takes leads, waiting for five milliseconds.
+    # A transaction's thread must not keep the loop, which takes leads, waiting 5 ms at a time.
     sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again
