@@ -22,6 +22,7 @@ from shared.access.access import REFRESH_SECONDS
 from shared.bus.api import Bus, MissingTopics
 from shared.contracts.topics import SERVICES
 from shared.runtime import logs
+from shared.runtime.consumer import Consumer
 from shared.runtime.parts import Loop, Part, Timer
 from shared.runtime.service import Service
 
@@ -118,6 +119,7 @@ class Starter:
     """
 
     def __init__(self, product: Product) -> None:
+        self._product = product
         self._access = Timer(
             "access", every=REFRESH_SECONDS, run=product.access.refresh, serves=True
         )
@@ -150,8 +152,12 @@ class Starter:
             await asyncio.wait(tasks, timeout=5, return_when=asyncio.FIRST_COMPLETED)
 
     async def stop(self) -> None:
-        for service in reversed(list(self._services.values())):
-            await service.stop()
+        for service in self._product.services:
+            for part in service.parts:
+                if isinstance(part, Consumer):
+                    part.stopping.set()  # each ends with its poll: all at once, not in turn
+        for started in reversed(list(self._services.values())):
+            await started.stop()
         await self._bus.stop()
         await self._access.stop()
 
