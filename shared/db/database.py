@@ -78,6 +78,7 @@ class Database:
         """For reading; never waits for a writer. On SQLite the block sees one state; on PostgreSQL
         (READ COMMITTED) each statement sees what is committed when it begins."""
         with self._reader.connect() as conn:
+            conn.begin()  # a Statement goes past SQLAlchemy, which would begin by itself
             yield conn
 
     async def write(self, work: Callable[[Connection], R]) -> R:

@@ -83,14 +83,13 @@ def blocked(conn: Connection, consumer: str, keys: Collection[str]) -> set[str]:
     parked behind it: nobody would ever bring that event back.
     """
     stored = {key: stored_key(key) for key in keys}
-    rows = _BLOCKED.run(conn, consumer=consumer, keys=list(stored.values()))
-    found = {row.key for row in rows}
+    found = set(_BLOCKED.run(conn, consumer=consumer, keys=list(stored.values())).scalars())
     return {key for key, text in stored.items() if text in found}
 
 
 def waiting(conn: Connection, consumer: str) -> set[str]:
     """All keys that have a letter waiting, as they are stored. Locks nothing."""
-    return {row.key for row in _WAITING.run(conn, consumer=consumer)}
+    return set(_WAITING.run(conn, consumer=consumer).scalars())
 
 
 def stored_key(key: str) -> str:

@@ -63,7 +63,7 @@ class LostPosition(Exception):
 def fresh(conn: Connection, consumer: str, event_ids: Iterable[str]) -> set[str]:
     """Remember these events; returns those that were new."""
     ids = list(dict.fromkeys(event_ids))
-    return {row[0] for row in _REMEMBER.run(conn, consumer=consumer, ids=ids)} if ids else set()
+    return set(_REMEMBER.run(conn, consumer=consumer, ids=ids).scalars()) if ids else set()
 
 
 def positions(conn: Connection, consumer: str, places: Sequence[Place]) -> dict[Place, int]:

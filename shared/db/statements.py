@@ -5,15 +5,19 @@ to answer. A ``Statement`` goes to the driver as text; how many rows or keys it 
 part of the text, for they go as one JSON parameter (or, SQLite, through ``executemany``).
 """
 
-from collections.abc import Callable, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, CursorResult, Executable, text
+from sqlalchemy import Connection, Executable, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, TypeEngine
 
 from shared.db.types import UtcDateTime, stored_time
+
+_named: Any = namedtuple  # the names are known when the first row comes
 
 Build = str | Callable[[str], str | Executable]
 """SQL with ``:name`` parameters, or what gives it (or an expression) for a dialect's name."""
@@ -29,17 +33,56 @@ _POSTGRESQL: Final = (
 )
 
 
+class Found:
+    """What a statement gave: its rows, and how many it changed or found."""
+
+    __slots__ = ("_rows", "rowcount")
+
+    def __init__(self, rows: list[Any], rowcount: int) -> None:
+        self._rows = rows
+        self.rowcount = rowcount
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._rows)
+
+    def all(self) -> list[Any]:
+        """Every row, a tuple whose members have the columns' names."""
+        return self._rows
+
+    def one(self) -> Any:
+        """The only row. Raises ValueError if there is none, or another one."""
+        (row,) = self._rows
+        return row
+
+    def scalar(self) -> Any:
+        """The first column of the first row; None without one."""
+        return self._rows[0][0] if self._rows else None
+
+    def scalars(self) -> list[Any]:
+        """The first column of every row."""
+        return [row[0] for row in self._rows]
+
+    def scalar_one(self) -> Any:
+        """The first column of the only row. Raises ValueError if there is none, or another one."""
+        return self.one()[0]
+
+
 class Statement:
     """One statement. Parameters are given by name: lists and dicts go as JSON, times as the
-    dialect stores them; everything else goes to the driver as it is, and comes from it as it is."""
+    dialect stores them; everything else goes to the driver as it is, and comes from it as it is.
 
-    __slots__ = ("_build", "_compiled")
+    It runs on the driver's own cursor, in the transaction of the connection: what SQLAlchemy adds
+    to a statement takes longer than the statement.
+    """
+
+    __slots__ = ("_build", "_compiled", "_row")
 
     def __init__(self, build: Build) -> None:
         self._build = build
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None, dict[str, Any]]] = {}
+        self._row: Any = None
 
-    def run(self, conn: Connection, **params: Any) -> CursorResult[Any]:
+    def run(self, conn: Connection, **params: Any) -> Found:
         """Run it once. Raises the driver's errors as SQLAlchemy's."""
         sql, order, constants = self._for(conn)
         given = {**constants, **params} if constants else params
@@ -49,14 +92,22 @@ class Statement:
                 given[name] = stored_time(value) if sqlite else value
             elif isinstance(value, list | dict | tuple):
                 given[name] = as_json(value)
-        if order is None:
-            return conn.exec_driver_sql(sql, given) if given else conn.exec_driver_sql(sql)
-        return conn.exec_driver_sql(sql, tuple(given[name] for name in order))
+        values = given if order is None else tuple([given[name] for name in order])
+        cursor = _execute(conn, sql, values, many=False)
+        described = cursor.description
+        rows = cursor.fetchall() if described else []
+        if rows:
+            if self._row is None:
+                names = [str(column[0]) for column in described]
+                self._row = _named("Row", names, rename=True)._make
+            rows = list(map(self._row, rows))
+        return Found(rows, cursor.rowcount)
 
-    def run_rows(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> CursorResult[Any]:
+    def run_rows(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> Found:
         """Run it for each row (SQLite); a row holds stored values in the order of the text."""
         sql, _, _ = self._for(conn)
-        return conn.exec_driver_sql(sql, rows if len(rows) > 1 else rows[0])
+        many = len(rows) > 1
+        return Found([], _execute(conn, sql, rows if many else rows[0], many=many).rowcount)
 
     def _for(self, conn: Connection) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
         dialect = conn.dialect
@@ -69,6 +120,25 @@ class Statement:
             constants = {k: v for k, v in compiled.params.items() if v is not None}
             found = self._compiled[dialect.name] = (str(compiled), order, constants)
         return found
+
+
+def _execute(conn: Connection, sql: str, values: Any, *, many: bool) -> Any:
+    """The driver's cursor. Whoever listens for statements hears of this one too."""
+    driver: Any = conn.connection.driver_connection
+    told = conn.dispatch
+    for listener in told.before_cursor_execute:
+        listener(conn, None, sql, values, None, many)
+    base = conn.dialect.loaded_dbapi.Error
+    try:
+        cursor = driver.executemany(sql, values) if many else driver.execute(sql, values)
+    except base as error:
+        dialect = conn.dialect
+        raise DBAPIError.instance(
+            sql, values, error, base, hide_parameters=True, dialect=dialect
+        ) from error
+    for listener in told.after_cursor_execute:
+        listener(conn, cursor, sql, values, None, many)
+    return cursor
 
 
 def one_of(column: str, name: str, dialect: str) -> str:

@@ -117,7 +117,7 @@ async def test_a_parameter_may_come_twice_and_percent_and_colon_are_text(toy: To
                 {"effect_id": "3", "lead_id": "für", "event_id": "a:b", "number": 1},
             ],
         )
-        assert statement.run(conn, two=5, one="für").scalars().all() == ["für"]
+        assert statement.run(conn, two=5, one="für").scalars() == ["für"]
 
 
 async def test_times_are_stored_as_columns_store_them(toy: Toy) -> None:
@@ -128,8 +128,8 @@ async def test_times_are_stored_as_columns_store_them(toy: Toy) -> None:
         for number, at in enumerate(times):
             row = {"effect_id": "x", "lead_id": "l", "event_id": "e", "number": number}
             conn.execute(effects.insert(), [{**row, "happened_at": at}])
-        assert find.run(conn, before=NOW).scalars().all() == [0, 2]
-        assert find.run(conn, before=NOW.astimezone(east)).scalars().all() == [0, 2]
+        assert find.run(conn, before=NOW).scalars() == [0, 2]
+        assert find.run(conn, before=NOW.astimezone(east)).scalars() == [0, 2]
 
 
 async def test_an_expression_is_compiled_with_its_constants(toy: Toy) -> None:
@@ -146,8 +146,8 @@ async def test_an_expression_is_compiled_with_its_constants(toy: Toy) -> None:
             return select(effects.c.number).where(effects.c.number > 6).order_by(effects.c.number)
 
         statement = Statement(build)
-        assert statement.run(conn).scalars().all() == [7, 8]
-        assert statement.run(conn).scalars().all() == [7, 8]
+        assert statement.run(conn).scalars() == [7, 8]
+        assert statement.run(conn).scalars() == [7, 8]
         assert built == 1
 
 
