@@ -453,6 +453,8 @@ def main() -> None:
         help="compare with so many leads stored, and nothing else",
     )  # fmt: skip
     given = parser.parse_args()
+    # A machine that was told to keep no bytecode would compile the product at every start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if PINNED:
         os.sched_setaffinity(0, {int(OTHER_CORE)})
     with tempfile.TemporaryDirectory(prefix="leadloop-bench-") as folder:
