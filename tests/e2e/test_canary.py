@@ -96,9 +96,12 @@ def test_personal_data_is_in_lead_contact_alone(product: Product) -> None:
     path = f"/routing/v1/assignments/{eventually(owner, 'an owner')['assignment_id']}"
     note = {"reason": "OUTSIDE_ICP", "note": f"canary-note-{mark}"}
     product.post(f"{path}/reject", note)
-    eventually(
-        lambda: product.get(f"/feedback/v1/leads/{lead_id}")["stage"] == "NURTURE", "the end"
-    )
+
+    def stage() -> str | None:
+        found: str | None = product.call("GET", f"/feedback/v1/leads/{lead_id}").json().get("stage")
+        return found
+
+    eventually(lambda: stage() == "NURTURE", "the end")
 
     # What identifies a person, in the forms it may have been brought to on the way.
     traces = [mark.encode(), mark.upper().encode(), b"55512345", b"@canary"]
