@@ -136,12 +136,15 @@ class Assignments:
     async def _follow(self, rep_id: str, ready: asyncio.Event) -> None:
         url = f"/routing/v1/stream?rep_id={rep_id}"
         async with self._http.stream("GET", url) as response:
-            async for line in response.aiter_lines():
-                if line == "event: ready":
-                    ready.set()
-                elif line.startswith("data: {") and '"lead_id"' in line:
-                    lead_id = orjson.loads(line[6:])["lead_id"]
-                    self._seen.setdefault(lead_id, time.perf_counter())
+            rest = b""
+            async for piece in response.aiter_raw():
+                now = time.perf_counter()
+                *events, rest = (rest + piece).split(b"\n\n")
+                for event in events:
+                    if b"event: ready" in event:
+                        ready.set()
+                    elif (at := event.find(b'"lead_id":"')) > 0:
+                        self._seen.setdefault(event[at + 11 : at + 47].decode(), now)
 
 
 async def counter(process: Process, name: str, label: str | None = None) -> float:

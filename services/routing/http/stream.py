@@ -5,11 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
+import orjson
 from fastapi import APIRouter, Depends, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import format_sse_event
 from sqlalchemy import Connection
+from starlette.responses import Response, StreamingResponse
 
 from services.routing.documents import assignment_json
 from services.routing.domain.assignment import Change
@@ -30,7 +32,8 @@ OVERLAP: Final = timedelta(seconds=5)
 MAX_QUEUED: Final = 1000
 
 _may_stream = allow(Role.REP, Role.ADMIN)
-Queue = asyncio.Queue[ServerSentEvent]
+Queue = asyncio.Queue[bytes]
+_STILL_HERE: Final = b": still here\n\n"
 
 
 class Changes(Loop):
@@ -51,6 +54,9 @@ class Changes(Loop):
 
     def leave(self) -> None:
         self.leaving.set()
+        for queues in self._listeners.values():
+            for queue in queues:
+                _put(queue, b"")
 
     async def stop(self) -> None:
         self.stopping.set()
@@ -113,50 +119,70 @@ class Changes(Loop):
         self._seen = {key: at for key, at in self._seen.items() if at > start}
 
 
-def _event(change: Change) -> ServerSentEvent:
+def _event(change: Change) -> bytes:
     a = change.assignment
-    return ServerSentEvent(
+    return format_sse_event(
         event=change.kind,
         id=f"{a.assignment_id}.{a.attempt}.{a.state}",
-        data=assignment_json(a),
+        data_str=orjson.dumps(assignment_json(a)).decode(),
     )
 
 
-def _put(queue: Queue, event: ServerSentEvent) -> None:
+def _put(queue: Queue, event: bytes) -> None:
     if queue.full():  # a reader that slow has to read the list anew
-        while not queue.empty():
-            queue.get_nowait()
-        event = ServerSentEvent(event="ready", data={})
+        _all_of(queue)
+        event = format_sse_event(event="ready", data_str="{}")
     queue.put_nowait(event)
+
+
+def _all_of(queue: Queue) -> list[bytes]:
+    return [queue.get_nowait() for _ in range(queue.qsize())]
 
 
 def stream_router(hub: Changes) -> APIRouter:
     """The route ``/routing/v1/stream``."""
     router = APIRouter(prefix="/routing/v1", tags=["assignments"])
 
-    @router.get("/stream", response_class=EventSourceResponse)
-    async def stream(
-        request: Request, rep_id: Annotated[str, Depends(_whose)]
-    ) -> AsyncIterator[ServerSentEvent]:
+    @router.get(
+        "/stream",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
+    async def stream(request: Request, rep_id: Annotated[str, Depends(_whose)]) -> Response:
         """Changes of a rep's assignments as they happen.
 
         The event ``ready`` comes first, and again when events were left out because they were not
-        taken fast enough: read the list anew. Then
-        ``assignment`` for each change of state (the data is the assignment) and ``contact`` when
-        the contact data of a lead they own has changed.
+        taken fast enough: read the list anew. Then ``assignment`` for each change of state (the
+        data is the assignment) and ``contact`` when the contact data of a lead they own has
+        changed.
         """
-        with hub.listen(rep_id) as queue:
-            yield ServerSentEvent(event="ready", data={"rep_id": rep_id}, retry=2000)
-            checked = monotonic()
-            while not hub.leaving.is_set():
-                event = await _next(queue, hub.leaving)
-                if event is None or monotonic() >= checked + CHECK_SECONDS:
-                    if hub.leaving.is_set() or not await _still_allowed(request):
-                        return
-                    checked = monotonic()
-                yield event or ServerSentEvent(comment="still here")
+        return StreamingResponse(
+            _told(request, hub, rep_id),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
 
     return router
+
+
+async def _told(request: Request, hub: Changes, rep_id: str) -> AsyncIterator[bytes]:
+    """What the hub has for this rep; all that has gathered in one piece."""
+    with hub.listen(rep_id) as queue:
+        ready = orjson.dumps({"rep_id": rep_id}).decode()
+        yield format_sse_event(event="ready", data_str=ready, retry=2000)
+        checked = monotonic()
+        while not hub.leaving.is_set():
+            try:
+                first = await asyncio.wait_for(queue.get(), CHECK_SECONDS)
+            except TimeoutError:
+                first = _STILL_HERE
+            if hub.leaving.is_set():
+                return
+            if first is _STILL_HERE or monotonic() >= checked + CHECK_SECONDS:
+                if not await _still_allowed(request):
+                    return
+                checked = monotonic()
+            yield b"".join([first, *_all_of(queue)])
 
 
 async def _whose(
@@ -172,21 +198,6 @@ async def _whose(
     if rep_id is None:
         raise Problem(422, "Whose stream?", "Name the rep: /routing/v1/stream?rep_id=…")
     return rep_id
-
-
-async def _next(queue: Queue, leaving: asyncio.Event) -> ServerSentEvent | None:
-    """The next event; None when there was none for a while, or when it is time to stop."""
-    waits: list[asyncio.Future[Any]] = [
-        asyncio.ensure_future(queue.get()),
-        asyncio.ensure_future(leaving.wait()),
-    ]
-    try:
-        await asyncio.wait(waits, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        got = waits[0]
-        return got.result() if got.done() and not got.cancelled() else None
-    finally:
-        for wait in waits:
-            wait.cancel()
 
 
 async def _still_allowed(request: Request) -> bool:

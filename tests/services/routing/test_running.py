@@ -13,7 +13,6 @@ import httpx
 import pytest
 import pytest_asyncio
 import uvicorn
-from fastapi.sse import ServerSentEvent
 
 from services.routing.http.stream import Changes
 from shared.access import Role
@@ -179,7 +178,7 @@ async def test_a_busy_stream_ends_too_when_its_key_is_revoked(
     async def talk() -> None:
         while True:
             for queue in hub._listeners.get("ana", ()):
-                queue.put_nowait(ServerSentEvent(event="assignment", data={}))
+                queue.put_nowait(b"event: assignment\ndata: {}\n\n")
             await asyncio.sleep(0.02)
 
     talking = asyncio.create_task(talk())
