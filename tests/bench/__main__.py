@@ -335,7 +335,7 @@ class Bench:
         """Accept and pipeline with so many leads stored ÷ empty, in turns."""
         rates: dict[str, dict[str, list[float]]] = {}
         folders = {"empty": self.folder / "empty", "full": self.folder / "full"}
-        scale.fill(folders["full"], million, SERVER)
+        await scale.fill(folders["full"], million, SERVER)
         for turn in range(self.turns):
             for name, folder in folders.items():
                 process = embedded(folder, command=SERVER)

@@ -30,25 +30,22 @@ _IDS = {
 """By service and table: the columns that must differ from copy to copy."""
 
 
-def fill(folder: Path, number: int, command: Sequence[str]) -> None:
+async def fill(folder: Path, number: int, command: Sequence[str]) -> None:
     """Make ``number`` leads in the embedded product's files, and stop it."""
     process = embedded(folder, command=command)
     process.start()
     process.wait_ready()
 
-    async def some() -> None:
-        await roomy(process)
-        key = process.environment["LEADLOOP_ADMIN_KEY"]
-        done = 0
-        while done < SEED:
-            found = leads(key, f"f{done}", half_students=True)
-            done += (await drive(port_of(process), found, connections=16, seconds=2)).statuses[202]
-        await asyncio.sleep(10)
-
-    asyncio.run(some())
+    await roomy(process)
+    key = process.environment["LEADLOOP_ADMIN_KEY"]
+    done = 0
+    while done < SEED:
+        found = leads(key, f"f{done}", half_students=True)
+        done += (await drive(port_of(process), found, connections=16, seconds=2)).statuses[202]
+    await asyncio.sleep(10)
     process.stop()
     for service, tables in _IDS.items():
-        _copy(folder / "data" / f"{service}.db", tables, max(1, number // SEED))
+        _copy(folder / "data" / f"{service}.db", tables, max(1, number // done))
 
 
 def _copy(file: Path, tables: dict[str, tuple[str, ...]], copies: int) -> None:
@@ -78,4 +75,5 @@ def _copy(file: Path, tables: dict[str, tuple[str, ...]], copies: int) -> None:
             )
             db.execute("DROP TABLE original")
         db.commit()
-    print(f"  {file.name} filled in {time.perf_counter() - began:.0f} s", flush=True)
+        rows = db.total_changes
+    print(f"  {file.name}: {rows:,} rows in {time.perf_counter() - began:.0f} s", flush=True)
