@@ -13,7 +13,9 @@ from tests.torture.stand import Stand
 
 DIES_WITHIN: Final = 8.0
 """Seconds after its start in which a process should come to the place it is to die at."""
-AT_ONCE: Final = 2
+LEASE_SECONDS: Final = 7.0
+"""How much longer that takes where the lease of one that was killed has to lapse first."""
+AT_ONCE: Final = 3
 """Failpoints that are gone for at the same time, in different services."""
 _OF_THE_LEASE: Final = frozenset(
     {"before-publish", "published-not-removed", "removed", "lease-taken"}
@@ -31,6 +33,7 @@ class Failpoints:
         self._turns = turns
         self._left = list(stand.failpoints) if wanted else []
         self.deaths: Counter[str] = Counter({name: 0 for name, _ in self._left})
+        self._tries: Counter[str] = Counter()
 
     async def strike(self, until: float, *, busy: bool) -> int:
         """Kill at failpoints until then; returns how many deaths there were."""
@@ -45,8 +48,9 @@ class Failpoints:
 
     async def _go_round(self, until: float) -> None:
         while self._left and time.monotonic() < until - 0.5:
-            # The rarest first, so that all are hit as often; each then goes to the end.
-            place = min(self._left, key=lambda place: self.deaths[place[0]])
+            # The one tried least often first; each then goes to the end.
+            place = min(self._left, key=lambda place: self._tries[place[0]])
+            self._tries[place[0]] += 1
             self._left.remove(place)
             await self._one(*place)
             self._left.append(place)
@@ -57,7 +61,8 @@ class Failpoints:
             for process in processes:
                 await held.enter_async_context(self._turns[process.name])
             await self._restart(processes, f"{name}:{service}:1")
-            deadline = time.monotonic() + DIES_WITHIN
+            more = LEASE_SECONDS if name in _OF_THE_LEASE else 0.0
+            deadline = time.monotonic() + DIES_WITHIN + more
             while all(p.running for p in processes) and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
             if not all(p.running for p in processes):
