@@ -15,12 +15,16 @@ DIES_WITHIN: Final = 8.0
 """Seconds after its start in which a process should come to the place it is to die at."""
 LEASE_SECONDS: Final = 7.0
 """How much longer that takes where the lease of one that was killed has to lapse first."""
+SESSION_SECONDS: Final = 12.0
+"""How much longer where Kafka has to give up one that was killed, and share its partitions out."""
 AT_ONCE: Final = 3
 """Failpoints that are gone for at the same time, in different services."""
 _OF_THE_LEASE: Final = frozenset(
     {"before-publish", "published-not-removed", "removed", "lease-taken"}
 )
 """Places that only the holder of the relay's lease comes to: whichever process that will be."""
+_OF_THE_GROUP: Final = frozenset({"positions-moved", "batch-half-done", "seek"})
+"""Places that a process comes to once it has partitions and messages."""
 
 
 class Failpoints:
@@ -61,8 +65,7 @@ class Failpoints:
             for process in processes:
                 await held.enter_async_context(self._turns[process.name])
             await self._restart(processes, f"{name}:{service}:1")
-            more = LEASE_SECONDS if name in _OF_THE_LEASE else 0.0
-            deadline = time.monotonic() + DIES_WITHIN + more
+            deadline = time.monotonic() + DIES_WITHIN + _longer(name)
             while all(p.running for p in processes) and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
             if not all(p.running for p in processes):
@@ -88,3 +91,9 @@ class Failpoints:
         """How often each was hit."""
         counted = ", ".join(f"{name} {n}" for name, n in sorted(self.deaths.items()))
         return f"failpoints: {counted or 'none'}"
+
+
+def _longer(name: str) -> float:
+    if name in _OF_THE_LEASE:
+        return LEASE_SECONDS
+    return SESSION_SECONDS if name in _OF_THE_GROUP else 0.0
