@@ -10,6 +10,7 @@ from services.capture.settings import Settings
 from services.capture.store.queries import forget_bad_submissions, keep_newest_bad_submissions
 from services.capture.store.tables import bad_submissions
 from shared.access import Access
+from shared.db import statements
 from shared.runtime.parts import Timer
 from shared.runtime.retention import CHUNK, first_id_of
 from tests.services.capture.conftest import NOW, Capture, running
@@ -70,17 +71,20 @@ async def test_the_timer_goes_on_until_all_is_forgotten(database_url: str, acces
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_no_statement_walks_through_the_table(capture: Capture) -> None:
+async def test_no_statement_walks_through_the_table(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As SQLite plans them; the texts are the same on PostgreSQL."""
     plans: list[str] = []
+    execute = statements._execute
+
+    def explained(conn: Any, sql: str, values: Any, *, many: bool) -> Any:
+        plan = conn.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, values)
+        plans.extend(row[3] for row in plan)
+        return execute(conn, sql, values, many=many)
+
+    monkeypatch.setattr(statements, "_execute", explained)
     with capture.db.begin() as conn:
-        run = conn.exec_driver_sql
-
-        def explained(sql: str, parameters: Any = ()) -> Any:
-            plans.extend(row[3] for row in run("EXPLAIN QUERY PLAN " + sql, parameters))
-            return run(sql, parameters)
-
-        conn.exec_driver_sql = explained  # type: ignore[method-assign]
         forget_bad_submissions(conn, NOW)
         keep_newest_bad_submissions(conn, 0)
     assert plans
