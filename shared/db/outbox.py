@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, inspect, or_, select, update
+from sqlalchemy import Connection, and_, delete, inspect, or_, select, update
 
 from shared.contracts.envelope import Event, headers_of
 from shared.contracts.topics import TOPICS
@@ -125,11 +125,6 @@ def last_place(conn: Connection) -> int:
 def remove(conn: Connection, seqs: Sequence[int]) -> None:
     """Forget rows that the broker has confirmed."""
     _REMOVE.run(conn, seqs=list(seqs))
-
-
-def backlog(conn: Connection) -> int:
-    """How many events there are."""
-    return conn.execute(select(func.count()).select_from(outbox)).scalar_one()
 
 
 def put_back(conn: Connection, letters: Sequence[DeadLetter]) -> None:

@@ -140,13 +140,7 @@ class Transactions(Generic[U]):
         When somebody else was faster (Conflict, or an insert of a taken key) it is done again from
         the start. Once handed in it is carried out, whether the caller still waits or not.
         """
-        loop = asyncio.get_running_loop()
-
-        def whole() -> R:
-            self._here.loop = loop
-            return self.run_here(work, keys)
-
-        return await self.db.on_writer(whole)
+        return await self.on_writer(lambda: self.run_here(work, keys))
 
     async def on_writer(self, work: Callable[[], R]) -> R:
         """Run ``work``, which begins its own transactions, on a thread for writing."""

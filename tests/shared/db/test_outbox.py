@@ -30,7 +30,7 @@ async def test_events_leave_in_the_order_they_came_and_stay_until_removed(toy: T
     with toy.db.connect() as conn:
         first = outbox.take(conn, 2)
         again = outbox.take(conn, 10)
-        assert outbox.backlog(conn) == 5
+        assert len(outbox.take(conn, 99)) == 5
     assert [row.event_id for row in first] == [e.id for e in events[:2]]
     assert [row.event_id for row in again] == [e.id for e in events]
     with toy.db.begin() as conn:
