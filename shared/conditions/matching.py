@@ -1,6 +1,6 @@
 """What each operator does with a fact: closures over a value that was prepared once.
 
-A test says in what words a fact fits, the end of a sentence that was made with the condition, and
+A check says in what words a fact fits, the end of a sentence that was made with the condition, and
 None when it does not fit. It is only called with a fact that is present.
 """
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from shared.conditions.operators import Operator
+from shared.conditions.pattern import compile_pattern
 from shared.conditions.values import (
     FactValue,
     Operand,
@@ -19,11 +20,11 @@ from shared.conditions.values import (
     truth,
 )
 
-Test = Callable[[FactValue], str | None]
+Check = Callable[[FactValue], str | None]
 
 
-def compile_test(operator: Operator, value: Operand, endings: Sequence[str]) -> Test:
-    """The test of an operator; ``value`` is of the type it takes. ``endings`` are the words for a
+def compile_check(operator: Operator, value: Operand, endings: Sequence[str]) -> Check:
+    """The check of an operator; ``value`` is of the type it takes. ``endings`` are the words for a
     fact that fits: one for each text that an operator looks for, else only one."""
     values: Sequence[Scalar] = value if isinstance(value, tuple) else (value,)
     ending = endings[0]
@@ -33,6 +34,8 @@ def compile_test(operator: Operator, value: Operand, endings: Sequence[str]) -> 
         return _equality(values, None, ending)
     if operator in (Operator.CONTAINS, Operator.STARTS_WITH, Operator.MATCHES_WORD):
         return _text(operator, [fold(text_of(one)) for one in values], endings)
+    if operator is Operator.MATCHES:
+        return _pattern(text_of(values[0]), ending)
     if operator is Operator.IS_PRESENT:
         return lambda fact: ending
     if operator is Operator.IS_MISSING:
@@ -44,7 +47,7 @@ def compile_test(operator: Operator, value: Operand, endings: Sequence[str]) -> 
     return _comparison(operator, bounds[0], bounds[-1], ending)
 
 
-def _equality(values: Iterable[Scalar], same: str | None, other: str | None) -> Test:
+def _equality(values: Iterable[Scalar], same: str | None, other: str | None) -> Check:
     """Equal to one of ``values``: sets by type, since True is 1 in Python but not for people."""
     texts: set[str] = set()
     numbers: set[int | float] = set()
@@ -74,15 +77,15 @@ def _equality(values: Iterable[Scalar], same: str | None, other: str | None) -> 
             return fact in truths or fact in truths_in_text
         return fact in numbers or fact in numbers_in_text
 
-    def test(fact: FactValue) -> str | None:
+    def check(fact: FactValue) -> str | None:
         if isinstance(fact, str):
             return same if equal(fact) else other
         return same if any(map(equal, items(fact))) else other
 
-    return test
+    return check
 
 
-def _text(operator: Operator, wanted: Sequence[str], endings: Sequence[str]) -> Test:
+def _text(operator: Operator, wanted: Sequence[str], endings: Sequence[str]) -> Check:
     """The first of the texts that is found; whole words are: "vp" is in "VP, Marketing" and not in
     "RSVP". A plain search goes first, because a pattern is much slower to say no."""
     sure: dict[Operator, Callable[[str], Callable[[str], object] | None]] = {
@@ -92,7 +95,7 @@ def _text(operator: Operator, wanted: Sequence[str], endings: Sequence[str]) -> 
     }
     parts = [(part, sure[operator](part), end) for part, end in zip(wanted, endings, strict=True)]
 
-    def test(fact: FactValue) -> str | None:
+    def check(fact: FactValue) -> str | None:
         if isinstance(fact, str):
             texts = [fold(fact)]
         else:
@@ -103,10 +106,21 @@ def _text(operator: Operator, wanted: Sequence[str], endings: Sequence[str]) -> 
                     return ending
         return None
 
-    return test
+    return check
 
 
-def _comparison(operator: Operator, low: int | float, high: int | float, ending: str) -> Test:
+def _pattern(pattern: str, ending: str) -> Check:
+    found = compile_pattern(pattern)
+
+    def check(fact: FactValue) -> str | None:
+        if isinstance(fact, str):
+            return ending if found(fact) else None
+        return ending if any(found(text_of(item)) for item in items(fact)) else None
+
+    return check
+
+
+def _comparison(operator: Operator, low: int | float, high: int | float, ending: str) -> Check:
     compare: dict[Operator, Callable[[int | float], bool]] = {
         Operator.AT_LEAST: lambda found: found >= low,
         Operator.AT_MOST: lambda found: found <= low,
@@ -116,8 +130,8 @@ def _comparison(operator: Operator, low: int | float, high: int | float, ending:
     }
     within = compare[operator]
 
-    def test(fact: FactValue) -> str | None:
+    def check(fact: FactValue) -> str | None:
         found = number(fact)
         return ending if found is not None and within(found) else None
 
-    return test
+    return check

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from shared.conditions.names import did_you_mean
+
 
 class Operator(StrEnum):
     """What a condition asks of its field."""
@@ -15,6 +17,7 @@ class Operator(StrEnum):
     CONTAINS = "contains"
     STARTS_WITH = "starts_with"
     MATCHES_WORD = "matches_word"
+    MATCHES = "matches"
     AT_LEAST = "at_least"
     AT_MOST = "at_most"
     GREATER_THAN = "greater_than"
@@ -32,6 +35,7 @@ class Takes(StrEnum):
     SCALAR = "a text, a number or true/false"
     LIST = "a list of texts or numbers"
     TEXTS = "a text, or a list of texts of which one is enough"
+    PATTERN = "a regular expression"
     NUMBER = "a number"
     RANGE = "a list of two numbers, the lower one first"
     NOTHING = "no value"
@@ -54,6 +58,9 @@ OPERATORS: Final[dict[Operator, OperatorInfo]] = {
     Operator.CONTAINS: OperatorInfo("contains", "does not contain", Takes.TEXTS),
     Operator.STARTS_WITH: OperatorInfo("starts with", "does not start with", Takes.TEXTS),
     Operator.MATCHES_WORD: OperatorInfo("has the word", "does not have the word", Takes.TEXTS),
+    Operator.MATCHES: OperatorInfo(
+        "matches the pattern", "does not match the pattern", Takes.PATTERN
+    ),
     Operator.AT_LEAST: OperatorInfo("is at least", "is less than", Takes.NUMBER),
     Operator.AT_MOST: OperatorInfo("is at most", "is more than", Takes.NUMBER),
     Operator.GREATER_THAN: OperatorInfo("is more than", "is at most", Takes.NUMBER),
@@ -90,6 +97,9 @@ _ALIASES: Final[dict[str, Operator]] = {
     "begins_with": Operator.STARTS_WITH,
     "word": Operator.MATCHES_WORD,
     "has_word": Operator.MATCHES_WORD,
+    "regex": Operator.MATCHES,
+    "regexp": Operator.MATCHES,
+    "=~": Operator.MATCHES,
     "gte": Operator.AT_LEAST,
     "ge": Operator.AT_LEAST,
     ">=": Operator.AT_LEAST,
@@ -119,7 +129,7 @@ _ALIASES: Final[dict[str, Operator]] = {
 def parse_operator(name: str) -> Operator:
     """The operator of this name or alias, in any case and with blanks or dashes for underscores.
 
-    Raises ValueError with the names that are allowed.
+    Raises ValueError with the name that was meant, or with those that are allowed.
     """
     plain = name.strip().lower().replace(" ", "_").replace("-", "_")
     alias = _ALIASES.get(plain)
@@ -128,5 +138,6 @@ def parse_operator(name: str) -> Operator:
     try:
         return Operator(plain)
     except ValueError:
-        allowed = ", ".join(Operator)
-        raise ValueError(f"unknown operator {name[:40]!r}; use one of: {allowed}") from None
+        meant = did_you_mean(plain, Operator) or did_you_mean(plain, _ALIASES)
+        hint = f"did you mean {meant}?" if meant else f"use one of: {', '.join(Operator)}"
+        raise ValueError(f"unknown operator {name[:40]!r}; {hint}") from None

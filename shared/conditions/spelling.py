@@ -18,6 +18,8 @@ def operand_from_text(operator: str, text: str) -> Operand:
         return text
     if takes is Takes.NOTHING or not text:
         return text or None
+    if takes is Takes.PATTERN:
+        return text
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if takes is Takes.SCALAR:
         return _scalar(text)

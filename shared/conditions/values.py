@@ -31,6 +31,13 @@ def fold(text: str) -> str:
     return " ".join(text.lower().split())
 
 
+def plain(text: str) -> str:
+    """Text as a pattern is searched in: like ``fold``, but with its case."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(text.split())
+
+
 def number(value: object) -> int | float | None:
     """The finite number that this is or says in plain digits; None for anything else."""
     if isinstance(value, bool):

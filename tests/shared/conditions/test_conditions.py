@@ -10,6 +10,7 @@ from shared.conditions import (
     Operator,
     compile_all,
     compile_condition,
+    did_you_mean,
     operand_from_text,
     operand_to_text,
 )
@@ -230,3 +231,20 @@ def test_typed_text_becomes_a_value(operator, text, value):
 )
 def test_a_value_becomes_text(value, text):
     assert operand_to_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("eqals", "equals"), ("Matches_Wrod", "matches_word"), ("exsts", "exists"), ("zzz", None)],
+)
+def test_a_misspelt_operator_is_guessed(name, meant):
+    with pytest.raises(ConditionError) as caught:
+        compile_condition("x", name, 1)
+    hint = f"did you mean {meant}?" if meant else "use one of: equals, "
+    assert f"unknown operator {name!r}; {hint}" in caught.value.message
+
+
+def test_the_nearest_of_known_names():
+    assert did_you_mean("Employes", ["Country", "employees"]) == "employees"
+    assert did_you_mean("revenue", ["country", "employees"]) is None
+    assert did_you_mean("x" * 1_000_000, ["country"]) is None
