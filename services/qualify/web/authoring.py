@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from services.qualify.domain.definition import KNOWN_FIELDS
-from services.qualify.domain.versions import Version, differences
+from services.qualify.domain.facts import KNOWN_FIELDS
+from services.qualify.domain.versions import Version
 from services.qualify.handlers.definitions import create_definition, publish_definition
 from services.qualify.store.queries import find_version
 from services.qualify.store.unit import Qualify
@@ -17,6 +17,7 @@ from shared.conditions import OPERATORS
 from shared.contracts.problems import Problem
 from shared.db.database import Database
 from shared.runtime.unit import Transactions
+from shared.scorecard.differences import differences
 from shared.web.pages import Pages
 
 Author = Annotated[Principal, Depends(page_principal(Role.MARKETER, Role.ADMIN))]

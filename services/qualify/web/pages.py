@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from services.qualify.domain.definition import best_score, compile_definition, unknown_fields
-from services.qualify.domain.scoring import Inputs, missed
-from services.qualify.domain.versions import Version, differences
+from services.qualify.domain.facts import unknown_fields
+from shared.scorecard.definition import compile_definition
+from shared.scorecard.differences import differences
+from shared.scorecard.scoring import Inputs, missed
+from services.qualify.domain.versions import Version
 from services.qualify.store.queries import find_version, lead_history, list_versions
 from services.qualify.store.unit import Qualify
 from services.qualify.web.authoring import add_authoring
@@ -143,8 +145,8 @@ def version_context(version: Version) -> dict[str, Any]:
                 ("engagement", "Engagement", "what the lead does"),
             )
         ],
-        "best": best_score(version.document),
-        "strangers": unknown_fields(version.document),
+        "best": compiled.best,
+        "strangers": unknown_fields(compiled),
     }
 
 
