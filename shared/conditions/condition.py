@@ -1,7 +1,7 @@
 """Compiling a condition: its value is checked and prepared once, matching it is then cheap."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from shared.conditions.matching import compile_check
 from shared.conditions.operators import OPERATORS, Operator, Takes, parse_operator
@@ -42,6 +42,17 @@ class ConditionErrors(ValueError):
         self.errors = tuple(errors)
 
 
+class Mask(Protocol):
+    """Answers for many leads at once; an array of booleans is one."""
+
+    def __and__(self, other: Self, /) -> Self: ...
+    def __or__(self, other: Self, /) -> Self: ...
+    def __invert__(self) -> Self: ...
+
+
+AnyMask = TypeVar("AnyMask", bound=Mask)
+
+
 class Test(Protocol):
     """What a lead can be put to: one condition, or a tree of them. None of it ever raises."""
 
@@ -60,6 +71,9 @@ class Test(Protocol):
 
     def sentence(self) -> str:
         """The test itself in words."""
+
+    def combine(self, ask: "Callable[[Condition], AnyMask]") -> AnyMask:
+        """The answers for many leads, from those that ``ask`` gives for each condition."""
 
     def to_document(self) -> dict[str, Any]:
         """A document that compiles to the same, with the operators' names proper."""
@@ -116,6 +130,10 @@ class Condition:
     def sentence(self) -> str:
         """The condition itself in words: ``employees is at least 50``."""
         return self.field + self._says
+
+    def combine(self, ask: "Callable[[Condition], AnyMask]") -> AnyMask:
+        """What ``ask`` says of it."""
+        return ask(self)
 
     def to_document(self) -> dict[str, Any]:
         """The condition as it may be written, with the operator's name proper."""

@@ -10,10 +10,13 @@ missing. ``{"not": {country equals US}}`` holds for a lead of no known country; 
 not_equals US`` does not.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import and_, or_
 from typing import Any, Final
 
 from shared.conditions.condition import (
+    AnyMask,
     Condition,
     ConditionError,
     ConditionErrors,
@@ -64,6 +67,11 @@ class _Group:
         """The tree in words: ``country is "DE" and not (employees is less than 50)``."""
         return f" {self.word} ".join(map(_within, self._parts))
 
+    def combine(self, ask: Callable[[Condition], AnyMask]) -> AnyMask:
+        """The answers for many leads, from those that ``ask`` gives for each condition; they are
+        put together with ``&``, ``|`` and ``~``."""
+        raise NotImplementedError
+
     def to_document(self) -> dict[str, Any]:
         """The tree as it may be written, with the operators' names proper."""
         raise NotImplementedError
@@ -90,6 +98,9 @@ class _All(_Group):
                 return False
         return True
 
+    def combine(self, ask: Callable[[Condition], AnyMask]) -> AnyMask:
+        return reduce(and_, (part.combine(ask) for part in self._parts))
+
     def to_document(self) -> dict[str, Any]:
         return {"all": [part.to_document() for part in self._parts]}
 
@@ -103,6 +114,9 @@ class _Any(_Group):
             if ask(context):
                 return True
         return False
+
+    def combine(self, ask: Callable[[Condition], AnyMask]) -> AnyMask:
+        return reduce(or_, (part.combine(ask) for part in self._parts))
 
     def to_document(self) -> dict[str, Any]:
         return {"any": [part.to_document() for part in self._parts]}
@@ -121,6 +135,9 @@ class _Not(_Group):
 
     def findings(self, context: Mapping[str, FactValue], holds: bool) -> Iterator[str]:
         yield from _findings(self._parts[0], context, not holds)
+
+    def combine(self, ask: Callable[[Condition], AnyMask]) -> AnyMask:
+        return ~self._parts[0].combine(ask)
 
     def sentence(self) -> str:
         return f"not ({self._parts[0].sentence()})"

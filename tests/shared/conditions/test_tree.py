@@ -1,5 +1,6 @@
 """Trees of conditions: what holds, why, and what is wrong with a document."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,6 +250,15 @@ def test_compile_all_takes_trees_too():
     with pytest.raises(ConditionErrors) as caught:
         compile_all([COUNTRY, {"not": {**COUNTRY, "value": []}}])
     assert [error.pointer_suffix for error in caught.value.errors] == ["/1/not/value"]
+
+
+@given(trees, st.lists(contexts, min_size=1, max_size=20))
+def test_many_leads_at_once_get_the_answers_of_each(tree, leads):
+    test = compile_tree(tree)
+    found = test.combine(
+        lambda one: np.array([one.holds(lead.get(one.field)) for lead in leads], dtype=bool)
+    )
+    assert found.tolist() == [test.matches(lead) for lead in leads]
 
 
 @given(st.sampled_from(Operator), st.none() | st.integers(0, 3) | st.sampled_from(["", "no", "1"]))
