@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.qualify.domain.decision import Decision
-from services.qualify.domain.scoring import Activity
+from shared.scorecard.scoring import Activity
 from services.qualify.store.queries import LeadHistory
 
 

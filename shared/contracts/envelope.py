@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from shared.contracts.definition import DefinitionBody
 from shared.contracts.events import EVENT_TYPES, EventData
 from shared.contracts.ids import current_traceparent, new_id
 
@@ -122,6 +123,8 @@ def decode(headers: Mapping[str, str], value: bytes) -> Event[EventData]:
 
 def _members(model: Any) -> dict[str, Any]:
     if isinstance(model, BaseModel):
+        if isinstance(model, DefinitionBody):
+            return model.model_dump(mode="json")  # it leaves out what its author left out
         return model.__dict__
     raise TypeError(type(model).__name__)
 

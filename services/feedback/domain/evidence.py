@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from services.feedback.domain.intervals import Interval, newcombe
+from shared.scorecard.intervals import Interval, newcombe
 
 MAX_POINTS: Final = 1000
 CONFIDENCE: Final = 0.95

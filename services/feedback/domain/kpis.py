@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.feedback.domain.business_time import OFFICE, OpeningHours, add_business_time
-from services.feedback.domain.intervals import Interval, wilson
+from shared.scorecard.intervals import Interval, wilson
 
 ACCEPTANCE_HOURS: Final = 24
 """Business hours in which an acceptance counts for the acceptance rate."""

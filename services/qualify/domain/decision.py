@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.qualify.domain.definition import Definition
 from services.qualify.domain.lifecycle import Lead
-from services.qualify.domain.scoring import Activity, Inputs, Points, Score, Verdict, evaluate
 from shared.conditions import FactValue
 from shared.contracts.vocabulary import Stage
+from shared.scorecard.definition import Definition
+from shared.scorecard.scoring import Activity, Inputs, Points, Score, Verdict, evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,14 @@ class Decision:
     activities: Mapping[str, Activity]
     captured_at: datetime
     decided_at: datetime
+    explored: bool = False
+    """Whether it is an MQL below the threshold, as one of the exploration sample."""
+    exploration_rate: float = 0.0
+    """The share of leads below the threshold that the definition explores."""
+    shadow_version: int | None = None
+    shadow_score: int | None = None
+    shadow_verdict: Verdict | None = None
+    """What the challenger would have said."""
 
 
 def decision_of(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.qualify.domain.scoring import Activity, Inputs, Score
 from shared.conditions import FactValue
 from shared.contracts.vocabulary import (
     OUTCOME_STAGES,
@@ -20,6 +19,7 @@ from shared.contracts.vocabulary import (
     RejectReason,
     Stage,
 )
+from shared.scorecard.scoring import Activity, Inputs, Score
 
 CAPTURE_KIND: Final = "form_submitted"
 """The activity that the first submission counts as, so that a second one makes two."""
@@ -148,7 +148,7 @@ def _one_more(
     if kind not in activities and len(activities) >= MAX_KINDS:
         kind = OTHER
     before = activities.get(kind)
-    return {**activities, kind: before.and_at(moment) if before else Activity(1, moment)}
+    return {**activities, kind: before.and_at(moment) if before else Activity.first(moment)}
 
 
 def _newest(signals: tuple[str, ...], signal_id: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from services.qualify.domain.definition import InvalidDefinition, compile_definition
+from shared.scorecard.definition import InvalidDefinition, compile_definition
 from shared.conditions import compile_condition, operand_from_text, operand_to_text
 from shared.contracts.definition import DefinitionBody
 

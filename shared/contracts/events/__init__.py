@@ -22,11 +22,13 @@ from shared.contracts.events.captured import ActivityRecorded, LeadCaptured
 from shared.contracts.events.contact import ContactUpdated
 from shared.contracts.events.dead_letter import DeadLettered
 from shared.contracts.events.definitions import (
+    Change,
+    DefinitionChallenging,
     DefinitionProposed,
     DefinitionPublished,
     DefinitionRetired,
-    PointsChange,
     ProposalApproved,
+    ProposalRefused,
 )
 from shared.contracts.events.feedback import FeedbackRecorded, OutcomeRecorded
 from shared.contracts.events.handoff import (
@@ -70,7 +72,9 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         OutcomeRecorded,
         DefinitionProposed,
         ProposalApproved,
+        ProposalRefused,
         DefinitionPublished,
+        DefinitionChallenging,
         DefinitionRetired,
         DeadLettered,
     )
@@ -82,10 +86,12 @@ __all__ = [
     "Answer",
     "Assignment",
     "Attribution",
+    "Change",
     "ConsentFlag",
     "ContactUpdated",
     "Contribution",
     "DeadLettered",
+    "DefinitionChallenging",
     "DefinitionProposed",
     "DefinitionPublished",
     "DefinitionRetired",
@@ -106,8 +112,8 @@ __all__ = [
     "LeadScored",
     "LeadUnrouted",
     "OutcomeRecorded",
-    "PointsChange",
     "ProposalApproved",
+    "ProposalRefused",
     "Qualification",
     "SlaBreached",
 ]

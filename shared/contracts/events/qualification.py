@@ -1,6 +1,6 @@
 """``lead.qualification``: decisions, with everything that made them."""
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.events.base import Attribution, Facts, LeadEvent
 
@@ -13,6 +13,26 @@ class Contribution(BaseModel):
     criterion_id: str
     points: int
     because: str
+
+
+class ActivityCount(BaseModel):
+    """What a lead did of one kind: how often, when last, and its newest moments."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    count: int
+    last_at: AwareDatetime
+    recent: list[AwareDatetime] = []
+
+
+class ShadowScore(BaseModel):
+    """What the challenger would have said of the same lead."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    definition_version: int
+    score: int
+    decision: str
 
 
 class Qualification(LeadEvent):
@@ -29,9 +49,15 @@ class Qualification(LeadEvent):
     threshold: int
     facts: Facts
     attribution: Attribution = Attribution()
+    activities: dict[str, ActivityCount] = Field(default_factory=dict)
     contributions: list[Contribution]
     captured_at: AwareDatetime
     decided_at: AwareDatetime
+    explored: bool = False
+    """Whether it became an MQL below the threshold, as one of the exploration sample."""
+    exploration_rate: float = 0
+    """The share of leads below the threshold that the definition explores."""
+    shadow: ShadowScore | None = None
 
 
 class LeadScored(Qualification):
