@@ -4,18 +4,24 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from services.qualify.domain.answers import Answer
 from services.qualify.domain.decision import Decision
 from services.qualify.domain.lifecycle import Lead
-from services.qualify.domain.scoring import Activity, Points
+from services.qualify.domain.rescoring import Rescore
 from services.qualify.domain.versions import Version
-from services.qualify.store.tables import decisions, definitions, leads
-from shared.contracts.vocabulary import Stage
+from services.qualify.store.tables import answers, decisions, definitions, leads, rescores
+from shared.contracts.vocabulary import ReasonClass, RejectReason, Stage
 from shared.db.aggregates import Aggregate, Selection
+from shared.scorecard.scoring import Activity, Points
 
 
 def _activities(stored: Mapping[str, Any]) -> dict[str, Activity]:
     return {
-        kind: Activity(one["count"], datetime.fromisoformat(one["last_at"]))
+        kind: Activity(
+            one["count"],
+            datetime.fromisoformat(one["last_at"]),
+            tuple(map(datetime.fromisoformat, one.get("recent", ()))),
+        )
         for kind, one in stored.items()
     }
 
@@ -48,5 +54,12 @@ DEFINITIONS = Aggregate(
     definitions,
     Version,
     in_order=True,  # one is retired before another is published
-    fixed=("document", "created_at", "proposal_id", "request_key"),
+    fixed=("created_at", "proposal_id", "request_key", "created_by"),
 )
+ANSWERS = Aggregate(
+    answers,
+    Answer,
+    loaded_by="lead_id",
+    decode={"reason": RejectReason, "reason_class": ReasonClass},
+)
+RESCORES = Aggregate(rescores, Rescore, in_order=True)  # one ends before another begins

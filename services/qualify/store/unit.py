@@ -7,12 +7,19 @@ from typing import Any
 from sqlalchemy import Connection
 
 from services.qualify.domain.decision import Decision
-from services.qualify.domain.definition import Definition, compile_definition
 from services.qualify.domain.versions import Version
-from services.qualify.store.aggregates import DECISIONS, DEFINITIONS, LATEST, LEADS
+from services.qualify.store.aggregates import (
+    ANSWERS,
+    DECISIONS,
+    DEFINITIONS,
+    LATEST,
+    LEADS,
+    RESCORES,
+)
 from shared.db.statements import Statement
 from shared.runtime.parts import NotYet
 from shared.runtime.unit import Unit
+from shared.scorecard.definition import Definition, compile_definition
 
 _PUBLISHED = Statement("SELECT version FROM definitions WHERE status = 'published'")
 
@@ -48,6 +55,8 @@ class Qualify(Unit):
         self.leads = self.rows(LEADS)
         self.decisions = self.rows(DECISIONS)
         self.definitions = self.rows(DEFINITIONS)
+        self.answers = self.rows(ANSWERS)
+        self.rescores = self.rows(RESCORES)
         self._compiled = compiled or Compiled()
         self._scoring: Definition | None = None
 
