@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.conditions import Condition, FactValue, Operator, Test, compile_condition
+from shared.conditions import Condition, FactValue, Operator, Test
 from shared.conditions.values import number
 from shared.scorecard.definition import Definition, Letters
 from shared.scorecard.rules import (
@@ -41,6 +41,7 @@ _CHUNK: Final = 4096
 """Rows that are taken apart together; no more of them are held as objects."""
 _EXACT: Final = 2**53
 """Whole numbers up to it are themselves as floats."""
+_LARGEST: Final = 10**300
 _NEVER: Final = -(2**62)
 
 
@@ -77,7 +78,7 @@ class Column:
         numbers beyond 2⁵³ lose their last digits."""
         if self._numbers is None:
             read = [number(value) for value in self.values]
-            self._numbers = np.array([np.nan if one is None else float(one) for one in read])
+            self._numbers = np.array([np.nan if one is None else _float(one) for one in read])
         return self._numbers
 
     def of_rows(self, answers: NDArray[Any]) -> NDArray[Any]:
@@ -228,6 +229,10 @@ def _key(value: FactValue) -> Any:
     return (list, repr(value))
 
 
+def _float(value: int | float) -> float:
+    return float(min(max(value, -_LARGEST), _LARGEST))
+
+
 def _kind(found: list[tuple[int, Activity]]) -> _Kind:
     moments = np.full((len(found), MOMENTS), _NEVER, np.int64)
     for place, (_, one) in enumerate(found):
@@ -343,21 +348,12 @@ def gives(rule: Rule, table: Table) -> Mask:
 
 def holds(test: Test, table: Table) -> Mask:
     """For which rows a condition or a tree of them holds."""
-    if isinstance(test, Condition):
-        column = table.column(test.field)
-        return column.of_rows(_answers(test, column))
-    return _tree(test.to_document(), table)
 
+    def ask(condition: Condition) -> Mask:
+        column = table.column(condition.field)
+        return column.of_rows(_answers(condition, column))
 
-def _tree(document: Mapping[str, Any], table: Table) -> Mask:
-    if "not" in document:
-        return ~_tree(document["not"], table)
-    for word, together in (("all", np.logical_and), ("any", np.logical_or)):
-        if word in document:
-            joined: Mask = together.reduce([_tree(part, table) for part in document[word]])
-            return joined
-    parts = (document["field"], document["operator"], document.get("value"))
-    return holds(compile_condition(*parts), table)
+    return test.combine(ask)
 
 
 _COMPARE: Final = {
@@ -373,7 +369,7 @@ def _answers(condition: Condition, column: Column) -> Mask:
     value = condition.value
     bounds = value if isinstance(value, tuple) else (value,)
     if condition.operator in (*_COMPARE, Operator.BETWEEN) and _exact(column, bounds):
-        low, high = float(bounds[0]), float(bounds[-1])  # type: ignore[arg-type]
+        low, high = float(bounds[0]), float(bounds[-1])
         if condition.operator is Operator.BETWEEN:
             return (column.numbers >= low) & (column.numbers <= high)
         return np.asarray(_COMPARE[condition.operator](column.numbers, low))
@@ -432,4 +428,3 @@ def _faded(rule: Engagement, ages: Real, counted: Mask) -> Whole:
 def _ages(at: Whole, moments: Whole) -> Real:
     """Days since; what lies in the future is now."""
     return np.maximum((at - moments) / DAY_US, 0.0)
-
