@@ -1,13 +1,19 @@
 """Values as people type them into a form field, and back."""
 
+import re
+from typing import Final
+
 from shared.conditions.operators import OPERATORS, Takes, parse_operator
 from shared.conditions.values import Operand, number, text_of
 
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
+_ITEM: Final = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"\s*|(?P<plain>[^,]*))(?:,|$)')
+"""One item of a list: whole in quotes, which are doubled inside, or up to the next comma."""
 
 
 def operand_from_text(operator: str, text: str) -> Operand:
-    """What was typed as the value of ``operator``: numbers become numbers, commas part a list.
+    """What was typed as the value of ``operator``: numbers become numbers, commas part a list, and
+    quotes keep an item of a list whole: ``"Food, Beverages", Retail``.
 
     What does not fit the operator is returned as typed; ``compile_condition`` says what is wrong.
     """
@@ -20,17 +26,19 @@ def operand_from_text(operator: str, text: str) -> Operand:
         return text or None
     if takes is Takes.PATTERN:
         return text
-    parts = [part.strip() for part in text.split(",") if part.strip()]
     if takes is Takes.SCALAR:
         return _scalar(text)
     if takes is Takes.NUMBER:
         read = number(text)
         return text if read is None else read
+    items = _items(text)
     if takes is Takes.TEXTS:
-        return parts[0] if len(parts) == 1 else parts
-    if takes is Takes.RANGE and len(parts) == 1:
-        parts = [part for part in text.replace(" to ", " ").replace(" and ", " ").split() if part]
-    return [_scalar(part) for part in parts]
+        texts = [item for item, _ in items]
+        return texts[0] if len(texts) == 1 else texts
+    if takes is Takes.RANGE and len(items) == 1:
+        parts = text.replace(" to ", " ").replace(" and ", " ").split()
+        return [_scalar(part) for part in parts]
+    return [item if quoted else _scalar(item) for item, quoted in items]
 
 
 def operand_to_text(value: Operand) -> str:
@@ -39,7 +47,27 @@ def operand_to_text(value: Operand) -> str:
         return ""
     if isinstance(value, str | int | float):
         return text_of(value)
-    return ", ".join(text_of(item) for item in value)
+    return ", ".join(map(_item_text, value))
+
+
+def _items(text: str) -> list[tuple[str, bool]]:
+    """The items of a list that are not blank, and which of them stood in quotes."""
+    found = []
+    for one in _ITEM.finditer(text):
+        quoted, plain = one["quoted"], (one["plain"] or "").strip()
+        if quoted is not None:
+            found.append((quoted.replace('""', '"'), True))
+        elif plain:
+            found.append((plain, False))
+    return found
+
+
+def _item_text(item: str | int | float | bool) -> str:
+    """An item of a list; in quotes when it would not be read back as it is."""
+    text = text_of(item)
+    if isinstance(item, str) and (_items(text) != [(text, False)] or _scalar(text) != item):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _scalar(text: str) -> str | int | float | bool:

@@ -211,6 +211,7 @@ def test_compile_all_keeps_the_order():
         ("equals", "yes", True),
         ("equals", "VP, Sales", "VP, Sales"),
         ("in", "DE, AT,", ["DE", "AT"]),
+        ("in", '"Food, Drink", 12, "12", 5" pipe', ["Food, Drink", 12, "12", '5" pipe']),
         ("contains", "vp", "vp"),
         ("contains", "vp, head", ["vp", "head"]),
         ("at_least", "1.5", 1.5),

@@ -106,3 +106,10 @@ def test_what_was_typed_survives_showing_and_typing_again(operator, listed, sing
     }.get(takes, ", ".join(listed))
     once = operand_from_text(operator, typed)
     assert operand_from_text(operator, operand_to_text(once)) == once
+
+
+@given(st.lists(st.one_of(st.text(max_size=12), st.integers(-(10**9), 10**9)), min_size=2))
+def test_the_items_of_a_list_are_read_back_as_they_are(listed):
+    assert operand_from_text("in", operand_to_text(listed)) == listed
+    texts = [str(item) for item in listed]
+    assert operand_from_text("contains", operand_to_text(texts)) == texts
