@@ -65,7 +65,7 @@ def logs_of(product: Product) -> str:
 def test_personal_data_is_in_lead_contact_alone(product: Product) -> None:
     mark = uuid.uuid4().hex[:10]
     canaries = {
-        "email": f"canary-mail-{mark}@canary-host-{mark}.example",
+        "email": f"canary-mail-{mark}@birdcage-works.example",
         "first_name": f"CanaryFirst{mark}",
         "last_name": f"CanaryLast{mark}",
         "message": f"canary-message-{mark}",

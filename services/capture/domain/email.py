@@ -59,6 +59,13 @@ def _parsed(address: str) -> str:
     return found.normalized.lower()
 
 
+def company_domain(address: str | None) -> str | None:
+    """The domain of a business mailbox, which says where somebody works; None for a free one."""
+    if not address or email_type(address) != "business":
+        return None
+    return address.rpartition("@")[2]
+
+
 def email_type(address: str | None) -> EmailType:
     """Whose mailbox it is, from its domain."""
     if not address:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from services.capture.domain.channel import channel
 from services.capture.domain.fields import FACT, MAX_BYTES, MAX_FIELDS
 from services.capture.domain.submission import Consent, Declared, Submission, derived_facts
 
@@ -37,7 +38,9 @@ class Lead:
 
     def all_facts(self) -> dict[str, Any]:
         """Everything a decision may use; nothing of it says who the lead is."""
-        return {**self.facts, **derived_facts(self.contact), "touches": self.touches}
+        derived = derived_facts(self.contact)
+        came = channel(self.attribution)
+        return {**self.facts, **derived, "channel": came, "touches": self.touches}
 
 
 def first_touch(lead_id: str, submission: Submission, now: datetime) -> Lead:

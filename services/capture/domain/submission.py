@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from services.capture.domain.country import normalise_country
-from services.capture.domain.email import email_type, normalise_email
+from services.capture.domain.email import company_domain, email_type, normalise_email
 from services.capture.domain.fields import FACT, MAX_FIELDS, NAME, FieldDeclaration, read_value
 from services.capture.domain.phone import normalise_phone
 from services.capture.domain.text import cut_url, one_line, paragraphs, tag, website
@@ -187,9 +187,13 @@ def normalise(draft: Draft, declared: Declared, default_region: str | None = Non
 
 
 def derived_facts(contact: Mapping[str, Any]) -> dict[str, Any]:
-    """What a decision may know about the contact data: that it is there, not what it is."""
+    """What a decision may know about the contact data: that it is there, not what it is; and where
+    somebody works."""
+    email = contact.get("email")
+    domain = company_domain(email)
     return {
-        "email_type": email_type(contact.get("email")),
+        "email_type": email_type(email),
+        **({"company_domain": domain} if domain is not None else {}),
         "has_phone": "phone" in contact,
         "has_website": "website" in contact,
         "has_message": "message" in contact,

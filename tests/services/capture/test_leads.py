@@ -55,6 +55,8 @@ async def test_a_new_lead_is_captured_with_its_facts_and_its_contact(capture: Ca
         "industry": "Software",
         "form_id": "demo",
         "email_type": "business",
+        "company_domain": "example.com",
+        "channel": "email",
         "has_phone": True,
         "has_website": True,
         "has_message": True,
