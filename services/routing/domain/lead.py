@@ -36,6 +36,12 @@ class Lead:
     rest_until: datetime | None = None
     """Until then it is only offered to reps who never had it."""
 
+    @property
+    def explored(self) -> bool:
+        """Whether it reached a rep below the threshold, as one of the sample that shows what the
+        definition misses."""
+        return self.score < self.threshold
+
     def context(self) -> dict[str, Any]:
         """What a policy's conditions may ask about."""
         known = {name: value for name, value in self.attribution.items() if value is not None}

@@ -32,6 +32,7 @@ class LeadView:
     facts: list[tuple[str, str]]
     score: int
     threshold: int
+    explored: bool
     grade: str | None
     contributions: list[dict[str, Any]]
     definition_version: int
@@ -78,6 +79,7 @@ def view(card: Card, now: datetime, names: Mapping[str, str]) -> LeadView:
         facts=_facts(lead),
         score=lead.score if lead else 0,
         threshold=lead.threshold if lead else 0,
+        explored=lead.explored if lead else False,
         grade=lead.grade if lead else None,
         contributions=[
             {"label": c["criterion_id"], "points": c["points"], "because": c.get("because")}

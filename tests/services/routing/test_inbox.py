@@ -67,9 +67,9 @@ async def page_of(
     assert [text for text in failures if not text.startswith(refused)] == []
 
 
-async def give(desk: Desk, base: str, first: str, last: str = "Doe") -> str:
+async def give(desk: Desk, base: str, first: str, last: str = "Doe", *, score: int = 65) -> str:
     """A new MQL with contact data, from the bus; answers its lead id."""
-    lead = mql()
+    lead = mql().model_copy(update={"score": score, "explored": score < 50})
     await publish(desk, person(lead.lead_id, first, last), lead)
     return lead.lead_id
 
@@ -169,7 +169,10 @@ async def test_the_page_of_a_revoked_key_says_so(
 
 async def test_without_a_script(desk: Desk, browser: Browser, base: str) -> None:
     await desk.add_reps(("ana", 1, 9))
-    leads = [await give(desk, base, name) for name in ("One", "Two", "Three")]
+    leads = [
+        await give(desk, base, name, score=score)
+        for name, score in (("One", 65), ("Two", 49), ("Three", 65))
+    ]
 
     async with page_of(desk, browser, base, Role.REP, "ana", script=False) as page:
         for _ in range(100):
@@ -182,6 +185,8 @@ async def test_without_a_script(desk: Desk, browser: Browser, base: str) -> None
         await one.get_by_role("button", name="Accept").click()
         await expect(page.get_by_text("You find it below")).to_be_visible()
         two = page.get_by_role("article", name="Two Doe")
+        await expect(two).to_contain_text("Below the threshold on purpose")
+        await expect(page.get_by_text("Below the threshold on purpose")).to_have_count(1)
         await two.get_by_text("Reject …").click()
         await two.get_by_label("Reason").select_option(label="Spam")
         await two.get_by_role("button", name="Reject this lead").click()
