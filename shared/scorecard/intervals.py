@@ -22,9 +22,10 @@ class Interval(NamedTuple):
         return self.high if self.high < 0 else 0.0
 
 
-def wilson(successes: int, total: int, z: float = Z95) -> Interval | None:
+def wilson(successes: float, total: float, z: float = Z95) -> Interval | None:
     """Wilson's score interval of a share, without continuity correction (Wilson 1927; method 3 of
-    Newcombe 1998, Statist. Med. 17:857-872). None without observations."""
+    Newcombe 1998, Statist. Med. 17:857-872). Counts are whole, or effective sample sizes of
+    weighted observations. None without observations."""
     if total <= 0:
         return None
     share = successes / total
