@@ -32,7 +32,7 @@ def test_what_is_written_is_read_back(document):
 
 @given(documents)
 def test_json_is_read_as_well(document):
-    assert read_text(json.dumps(document)) == document
+    assert read_text(json.dumps([document])) == [document]
 
 
 def test_short_parts_stand_on_a_line():
