@@ -31,8 +31,12 @@ class Database:
     are asserted on connecting.
     """
 
-    def __init__(self, service: str, writer: Engine, reader: Engine, writers: int) -> None:
+    def __init__(
+        self, service: str, url: str, writer: Engine, reader: Engine, writers: int
+    ) -> None:
         self.service = service
+        self.url = url
+        """What ``open`` was given, for a process of its own; it may hold a password."""
         self.dialect: str = writer.dialect.name
         self._writer = writer
         self._reader = reader
@@ -58,13 +62,14 @@ class Database:
             file = folder / f"{service}.db"
             return cls(
                 service,
+                url,
                 _sqlite(file, write=True, checkpoints=checkpoints),
                 _sqlite(file, write=False, checkpoints=False),
                 writers=1,
             )
         if scheme in ("postgresql", "postgres"):
             engine = _postgresql(make_url(url), service, writers + 4)
-            return cls(service, engine, engine, writers)
+            return cls(service, url, engine, engine, writers)
         raise ValueError(f"{scheme!r} is no known database; use sqlite: or postgresql:")
 
     @contextmanager
