@@ -1,18 +1,20 @@
 """One submission, made comparable: who it is, what a decision may use, and what stays private."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from services.capture.domain.country import normalise_country
 from services.capture.domain.email import company_domain, email_type, normalise_email
 from services.capture.domain.fields import FACT, MAX_FIELDS, NAME, FieldDeclaration, read_value
 from services.capture.domain.phone import normalise_phone
+from services.capture.domain.size import read_size
 from services.capture.domain.text import cut_url, one_line, paragraphs, tag, website
 
 Declared = Mapping[str, FieldDeclaration]
 Status = Literal["captured", "touched"]
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Draft(Protocol):
     company: str | None
     job_title: str | None
     country: str | None
-    employees: int | None
+    employees: int | float | str | None
     industry: str | None
     website: str | None
     message: str | None
@@ -136,18 +138,19 @@ class BadSubmission:
 def normalise(draft: Draft, declared: Declared, default_region: str | None = None) -> Submission:
     """Read a draft. Raises Unacceptable with all that is wrong with it, field by field.
 
-    ``default_region`` reads phone numbers without country code when no country is given.
+    An optional value that can't be read never refuses the lead: it is kept as it was sent, among
+    the custom fields and personal like them, under the name of its field. ``default_region`` reads
+    phone numbers without country code when no country is given.
     """
     errors: list[FieldError] = []
-    country = _attempt(errors, "/country", normalise_country, one_line(draft.country))
-    email = _attempt(errors, "/email", normalise_email, one_line(draft.email))
-    phone = one_line(draft.phone)
-    if phone:
-        try:
-            phone = normalise_phone(phone, country or default_region)
-        except ValueError as error:
-            errors.append(FieldError("/phone", str(error)))
+    unread: dict[str, Any] = {}
+    country = _optional(unread, "country", normalise_country, one_line(draft.country))
+    employees = _optional(unread, "employees", read_size, draft.employees)
+    email = _email(draft, errors)
+    phone = _phone(draft, country or default_region, errors, unread)
+    site = _optional(unread, "website", _website, one_line(draft.website))
     personal, facts, undeclared = _split_fields(draft.custom(), declared, errors)
+    personal = {**unread, **personal}
     if not draft.email and not draft.phone:
         errors.append(FieldError("/email", "is needed (or a phone number)"))
     if errors:
@@ -161,14 +164,14 @@ def normalise(draft: Draft, declared: Declared, default_region: str | None = Non
         "last_name": one_line(draft.last_name),
         "company": company,
         "job_title": job_title,
-        "website": website(draft.website),
+        "website": site,
         "message": paragraphs(draft.message),
     }
     facts |= {
         "company": company,
         "job_title": job_title,
         "country": country,
-        "employees": draft.employees,
+        "employees": employees,
         "industry": one_line(draft.industry),
         "form_id": one_line(draft.form_id),
     }
@@ -200,13 +203,47 @@ def derived_facts(contact: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _attempt(errors: list[FieldError], pointer: str, read: Any, value: str | None) -> str | None:
-    if value is None:
+def _email(draft: Draft, errors: list[FieldError]) -> str | None:
+    typed = one_line(draft.email)
+    try:
+        return normalise_email(typed) if typed else None
+    except ValueError as error:  # it is who the lead is: somebody else would be worse than nobody
+        errors.append(FieldError("/email", str(error)))
+        return None
+
+
+def _phone(
+    draft: Draft, region: str | None, errors: list[FieldError], unread: dict[str, Any]
+) -> str | None:
+    """Optional beside an e-mail address, else it is who the lead is."""
+    typed = one_line(draft.phone)
+    try:
+        return normalise_phone(typed, region) if typed else None
+    except ValueError as error:
+        if draft.email:
+            unread["phone"] = typed
+        else:
+            errors.append(FieldError("/phone", str(error)))
+        return None
+
+
+def _website(text: str) -> str:
+    found = website(text)
+    if found is None:
+        raise ValueError
+    return found
+
+
+def _optional(
+    unread: dict[str, Any], name: str, read: Callable[[Any], R], value: object
+) -> R | None:
+    """The value read, or None and the value kept as it was sent."""
+    if value is None or value == "":
         return None
     try:
-        return str(read(value))
-    except ValueError as error:
-        errors.append(FieldError(pointer, str(error)))
+        return read(value)
+    except ValueError:
+        unread[name] = value
         return None
 
 
@@ -228,12 +265,16 @@ def _split_fields(
             continue
         declaration = declared.get(name)
         try:
-            read = read_value(value, declaration)
+            try:
+                read = read_value(value, declaration)
+            except ValueError:
+                declaration = None
+                read = read_value(value, None)
         except ValueError as error:
             pointer = "/fields/" + name.replace("~", "~0").replace("/", "~1")
             errors.append(FieldError(pointer, str(error)))
             continue
-        if declaration is None:
+        if name not in declared:
             undeclared.append(name)
         if read is None:
             continue

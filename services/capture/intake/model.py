@@ -16,12 +16,13 @@ Tag = Annotated[str, StringConstraints(max_length=2048, pattern=_NO_NUL)]
 FormId = Annotated[str, StringConstraints(max_length=64, pattern=r"^\s*[\w.\-]*\s*$")]
 
 
-def _whole_number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a whole number")
-    if isinstance(value, str):
-        return value.strip() or None
-    return value
+def _count(value: object) -> object:
+    """Whatever can't be a count, as text: it is kept as it was sent, and that has its bounds."""
+    if not isinstance(value, bool | int | float | str | None):
+        raise ValueError("must be a number, or a text such as 50-200")
+    odd = isinstance(value, bool) or (isinstance(value, int | float) and not abs(value) < 1e15)
+    text = str(value) if odd else value
+    return text[:200].replace("\0", "") if isinstance(text, str) else text
 
 
 def _consents(value: object) -> object:
@@ -63,9 +64,8 @@ class LeadIn(BaseModel):
     company: Line | None = None
     job_title: Line | None = None
     country: Line | None = None
-    employees: Annotated[
-        Annotated[int, Field(ge=0, le=10_000_000)] | None, BeforeValidator(_whole_number)
-    ] = None
+    employees: Annotated[int | float | str | None, BeforeValidator(_count)] = None
+    """A number of people, or a range of them such as ``50-200``."""
     industry: Line | None = None
     website: Url | None = None
     message: Prose | None = None
