@@ -7,9 +7,9 @@ ROUNDS ?= 25
 MODE   ?= distributed
 BASE   ?= http://127.0.0.1:$(or $(PORT),8000)
 
-.PHONY: help run demo test check format bench torture stack lock clean
+.PHONY: help run demo test check format bench bench-learning torture stack lock clean
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 # The lock names versions and hashes and no index: whichever index this machine is set up for serves it.
 $(VENV)/run.stamp: requirements.lock pyproject.toml
@@ -21,6 +21,10 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/learning.stamp: $(VENV)/dev.stamp requirements-learning.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-learning.lock
 	@touch $@
 
 run: $(VENV)/run.stamp ## the whole product in one process, on http://127.0.0.1:8000
@@ -50,11 +54,15 @@ torture: $(VENV)/dev.stamp ## kill processes at random under load: ROUNDS=25 MOD
 bench: $(VENV)/dev.stamp ## ratios measured side by side in one run
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+bench-learning: $(VENV)/learning.stamp ## how well the loop learns, in worlds whose truth is known
+	@$(BIN)/python -m tests.bench_learning $(ARGS)
+
 lock: ## resolve the dependencies anew
 	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q uv)
 	@printf 'uv\nhatchling\neditables\n' | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' -o tools.lock -
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' -c requirements.lock pyproject.toml --group learning -o requirements-learning.lock
 
 clean: ## remove the environment (never the data)
 	@rm -rf $(VENV)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+OF_EVERY_LEAD = frozenset({"industry"})
+"""Facts that every lead has a field of its own for; all others are custom fields."""
 RECIPE = "b2b_saas_procurement_v1"
 SNAPSHOT_DAY, HORIZON_DAYS = 30, 90
 LABEL = "converted_within_90_days"
@@ -44,6 +46,22 @@ class Lead:
     facts: Mapping[str, Any]
     wanted: bool
 
+    @property
+    def custom(self) -> dict[str, Any]:
+        """Facts that are custom fields."""
+        return {name: fact for name, fact in self.facts.items() if name not in OF_EVERY_LEAD}
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """What a form posts of it, but for who it is."""
+        own = {name: fact for name, fact in self.facts.items() if name in OF_EVERY_LEAD}
+        return {**own, "fields": self.custom}
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """Its facts by the names that definitions have for them."""
+        return {named(name): fact for name, fact in self.facts.items()}
+
 
 @dataclass(frozen=True)
 class World:
@@ -65,7 +83,7 @@ class World:
         """The facts as ``PUT /capture/v1/fields`` takes them."""
         kinds: dict[str, str] = {}
         for lead in self.leads:
-            for name, value in lead.facts.items():
+            for name, value in lead.custom.items():
                 kinds.setdefault(name, "text" if isinstance(value, str) else "number")
         return [{"name": name, "type": kinds[name], "kind": "fact"} for name in sorted(kinds)]
 
@@ -113,11 +131,16 @@ def starter() -> dict[str, Any]:
     }
 
 
+def named(fact: str) -> str:
+    """A fact as definitions name it."""
+    return fact if fact in OF_EVERY_LEAD else f"fields.{fact}"
+
+
 def _one(name: str, group: str, field: str, value: Any, points: int) -> dict[str, Any]:
     return {
         "id": name,
         "group": group,
-        "field": f"fields.{field}",
+        "field": named(field),
         "operator": "in" if isinstance(value, list) else "at_least",
         "value": value,
         "points": points,

@@ -1,0 +1,143 @@
+"""Small noisy worlds whose truth is a formula: made by the hundred, judged without the luck of
+the draw, since each lead's chance is known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tests.bench_learning.figures import Floats
+
+CATEGORIES = {
+    "source": ("search", "social", "newsletter", "partner", "event", "other"),
+    "region": ("north", "south", "east", "west"),
+    "role": ("owner", "manager", "engineer", "student", "buyer", "assistant", "other"),
+    "product": ("basic", "plus", "pro"),
+}
+NUMBERS = ("employees", "visits", "budget", "tenure")
+FLAGS = ("phone", "website", "consent")
+MISSING = 0.12
+"""How often a number or a category is not known."""
+UNSEEN = 0.6
+"""Standard deviation, in log-odds, of what no fact tells about a lead."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A true reason: whoever has one of ``values`` of a fact (a number from ``least`` on) has so
+    much more log-odds."""
+
+    fact: str
+    log_odds: float
+    values: frozenset[Any] = frozenset()
+    least: float | None = None
+
+
+@dataclass(frozen=True)
+class Leads:
+    """Generated leads: facts as definitions name them, and each one's chance to be accepted."""
+
+    facts: list[dict[str, Any]]
+    chances: Floats
+
+
+class SmallWorld:
+    """Facts of eleven kinds, of which a few decide. The same seed gives the same world."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self.base = float(np.log(1 / self._rng.uniform(2.5, 15) ** 1.0))
+        facts = [*CATEGORIES, *NUMBERS, *FLAGS]
+        drivers = self._rng.choice(facts, int(self._rng.integers(2, 5)), replace=False)
+        self.effects = [self._effect(str(name)) for name in drivers]
+
+    def _effect(self, name: str) -> Effect:
+        size = float(self._rng.uniform(0.4, 1.3) * self._rng.choice([-1, 1]))
+        if name in CATEGORIES:
+            values = CATEGORIES[name]
+            some = self._rng.choice(values, int(self._rng.integers(1, len(values) // 2 + 1)), False)
+            return Effect(name, size, values=frozenset(map(str, some)))
+        if name in NUMBERS:
+            return Effect(name, size, least=float(np.quantile(self._number(name, 500), 0.6)))
+        return Effect(name, size, values=frozenset({True}))
+
+    def _number(self, name: str, count: int) -> Floats:
+        if name == "visits":
+            return self._rng.poisson(4, count).astype(float)
+        middle = {"employees": 4.5, "budget": 9.0, "tenure": 3.0}[name]
+        return np.round(self._rng.lognormal(middle, 1.2, count))
+
+    def leads(self, count: int) -> Leads:
+        """The next leads."""
+        columns: dict[str, list[Any]] = {
+            name: list(map(str, self._rng.choice(values, count)))
+            for name, values in CATEGORIES.items()
+        }
+        columns |= {name: list(map(int, self._number(name, count))) for name in NUMBERS}
+        missing = {name: self._rng.random(count) < MISSING for name in columns}
+        columns |= {name: list(map(bool, self._rng.random(count) < 0.5)) for name in FLAGS}
+        log_odds = np.full(count, self.base)
+        for effect in self.effects:
+            log_odds += effect.log_odds * np.array(
+                [_holds(effect, v) for v in columns[effect.fact]]
+            )
+        for name, gone in missing.items():
+            columns[name] = [None if no else v for no, v in zip(gone, columns[name], strict=True)]
+        names = list(columns)
+        facts = [
+            {f"fields.{name}": v for name, v in zip(names, row, strict=True) if v is not None}
+            for row in zip(*columns.values(), strict=True)
+        ]
+        unseen = self._rng.normal(0, UNSEEN, count)
+        return Leads(facts, 1 / (1 + np.exp(-(log_odds + unseen))))
+
+    def drawn(self, chances: Floats) -> list[int]:
+        """What reps say: 1 with each lead's chance."""
+        return [int(yes) for yes in self._rng.random(len(chances)) < chances]
+
+    def starter(self) -> dict[str, Any]:
+        """A marketer's first definition: some of what is true, roughly, and as much that is not."""
+        told = [_criterion(effect) for effect in self.effects[: 1 + len(self.effects) // 2]]
+        guessed = self._rng.choice([*CATEGORIES, *NUMBERS, *FLAGS], 3, replace=False)
+        taken = {one["field"] for one in told}
+        told += [
+            _criterion(effect)
+            for name in guessed
+            if f"fields.{name}" not in taken
+            for effect in [self._effect(str(name))]
+        ]
+        return {"name": "Starter", "threshold": 10, "criteria": told, "exploration_rate": 0.02}
+
+
+def _holds(effect: Effect, value: Any) -> bool:
+    return value >= effect.least if effect.least is not None else value in effect.values
+
+
+def _criterion(effect: Effect) -> dict[str, Any]:
+    """A reason as somebody would write it down, who knows its direction and not its size."""
+    made: dict[str, Any] = {
+        "id": effect.fact,
+        "group": "fit",
+        "field": f"fields.{effect.fact}",
+        "points": 20 if effect.log_odds > 0 else -10,
+    }
+    if effect.least is not None:
+        return {**made, "operator": "at_least", "value": effect.least}
+    if effect.values == {True}:
+        return {**made, "operator": "is_true"}
+    return {**made, "operator": "in", "value": sorted(effect.values)}
+
+
+def useless(count: int, seed: int, facts: int = 10) -> tuple[Leads, Mapping[str, Any]]:
+    """Leads whose facts say nothing about their chance, and a definition of as many criteria."""
+    rng = np.random.default_rng(seed)
+    held = rng.random((count, facts)) < rng.uniform(0.2, 0.8, facts)
+    leads = [{f"fields.f{at}": bool(has) for at, has in enumerate(row)} for row in held]
+    criteria = [
+        {"id": f"c{at}", "group": "fit", "field": f"fields.f{at}", "operator": "is_true",
+         "points": 10}
+        for at in range(facts)
+    ]  # fmt: skip
+    definition = {"name": "Useless", "threshold": 0, "criteria": criteria}
+    return Leads(leads, np.full(count, rng.uniform(0.2, 0.6))), definition
