@@ -1,0 +1,174 @@
+"""Judging on leads that were not seen: rolling origin, and both definitions on the same leads.
+
+The newer half of the answers is cut into blocks in time order. For each block a definition is
+learned from the answers that were there when the block began, and scores the block's leads beside
+the base. Areas are compared within blocks, where scores have one meaning, and pooled by the number
+of pairs. What is judged so is the way of learning, on every block anew; the definition proposed is
+then learned the same way from all answers.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.feedback.learning import reps
+from services.feedback.learning.binning import Rows
+from services.feedback.learning.card import Card, Learner
+from services.feedback.learning.data import MOST_JUDGED
+from services.feedback.learning.facts import Floats
+from services.feedback.learning.material import Material
+from shared.scorecard.definition import compile_definition
+from shared.scorecard.figures import Estimate, Judged, auc, auc_difference
+from shared.scorecard.intervals import Z95, Interval
+from shared.scorecard.table import Scored, scores
+
+Mask = NDArray[np.bool_]
+
+BLOCKS: Final = 4
+LEAST_TRAINED: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A block of leads, and the answers known before it began."""
+
+    trained: Rows
+    before: Rows
+    rows: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Unseen:
+    """Leads of all blocks, in time order, as the base and as learned definitions score them.
+    ``block`` says which block each is in, ``trust`` how much its rep's answer tells."""
+
+    rows: Rows
+    block: NDArray[np.intp]
+    rank_before: Floats
+    rank_after: Floats
+    mql_before: Mask
+    mql_after: Mask
+    trust: Floats
+    half_lives: tuple[float | None, ...]
+
+    def judged(self, material: Material, most: float | None = None) -> Judged:
+        """The leads with labels and weights; none above ``most``."""
+        weights = material.weights[self.rows] * self.trust
+        labels = material.labels[self.rows]
+        return Judged(
+            np.where(np.isnan(labels), -1, labels).astype(np.int64),
+            weights if most is None else np.minimum(weights, most * self.trust),
+            material.explored[self.rows],
+        )
+
+
+def folds(material: Material) -> Iterator[Fold]:
+    """The blocks, oldest first; those with too few answers before them are left out."""
+    answered = material.answered
+    edges = np.linspace(len(answered) // 2, len(answered), BLOCKS + 1).astype(int)
+    for start, end in itertools.pairwise(edges):
+        if start == end:
+            continue
+        first = answered[start]
+        last = answered[end] if end < len(answered) else len(material.labels)
+        begin = material.days[first]
+        earlier = answered[:start]
+        trained = earlier[material.known[earlier] <= begin]
+        labels = material.labels[trained]
+        if len(trained) < LEAST_TRAINED or len(np.unique(labels)) < 2:
+            continue
+        yield Fold(trained, np.arange(first), np.arange(first, last))
+
+
+def unseen(learner: Learner, learn: Callable[[Fold], Card | None]) -> Unseen | None:
+    """Every block scored by the base and by what was learned before it; None without blocks."""
+    material = learner.material
+    parts = []
+    half_lives: list[float | None] = []
+    for index, fold in enumerate(folds(material)):
+        card = learn(fold)
+        after = learner.base_scored
+        trust = np.ones(len(fold.rows))
+        if card is not None:
+            after = scores(compile_definition(1, card.document), material.table)
+            trust = reps.trust(card.reps, card.log_odds, material.reps)[fold.rows]
+            half_lives.append(card.half_life)
+        parts.append((fold.rows, np.full(len(fold.rows), index), after, trust))
+    if not parts:
+        return None
+    base = learner.base_scored
+
+    def joined(of: Callable[[Scored], NDArray[np.generic]]) -> Floats:
+        return np.concatenate([of(after)[rows] for rows, _, after, _ in parts])
+
+    rows = np.concatenate([one[0] for one in parts])
+    return Unseen(
+        rows=rows,
+        block=np.concatenate([one[1] for one in parts]),
+        rank_before=base.rank[rows].astype(float),
+        rank_after=joined(lambda one: one.rank).astype(float),
+        mql_before=base.mql[rows],
+        mql_after=joined(lambda one: one.mql).astype(bool),
+        trust=np.concatenate([one[3] for one in parts]),
+        half_lives=tuple(half_lives),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Areas before and after on the same leads, and their difference with its standard error."""
+
+    before: Estimate
+    after: Estimate
+    difference: float
+    error: float
+
+    def low(self, z: float) -> float:
+        """The lower end of the difference's interval."""
+        return self.difference - z * self.error
+
+
+def compare(found: Unseen, material: Material) -> Compared | None:
+    """The areas within blocks, pooled; None when no block has leads of both kinds."""
+    judged = found.judged(material, MOST_JUDGED)
+    parts = []
+    for index in np.unique(found.block):
+        inside = found.block == index
+        own = judged.select(inside)
+        one = auc_difference(found.rank_after[inside], found.rank_before[inside], own)
+        if one.interval is None or one.interval.high - one.interval.low >= 2:
+            continue
+        good = own.weights[own.labels == 1].sum()
+        bad = own.weights[own.labels == 0].sum()
+        areas = [auc(rank[inside], own) for rank in (found.rank_before, found.rank_after)]
+        parts.append((float(good * bad), areas[0], areas[1], one))
+    if not parts:
+        return None
+    shares = np.array([one[0] for one in parts])
+    shares = shares / shares.sum()
+    before, after, difference = (
+        _pooled(shares, [part[place] for part in parts]) for place in (1, 2, 3)
+    )
+    assert difference.interval is not None
+    error = (difference.interval.high - difference.interval.estimate) / Z95
+    return Compared(before, after, difference.interval.estimate, error)
+
+
+def _pooled(shares: Floats, parts: list[Estimate]) -> Estimate:
+    """A weighted mean of independent estimates."""
+    found = [one.interval or Interval(0.5, 0.0, 1.0) for one in parts]
+    mean = float(sum(s * one.estimate for s, one in zip(shares, found, strict=True)))
+    reach = float(
+        np.sqrt(
+            sum((s * (one.high - one.low) / 2) ** 2 for s, one in zip(shares, found, strict=True))
+        )
+    )
+    return Estimate(
+        Interval(mean, mean - reach, mean + reach),
+        sum(one.of for one in parts),
+        sum(one.effective for one in parts),
+    )
