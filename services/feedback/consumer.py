@@ -5,6 +5,7 @@ from typing import Final
 from services.feedback.handlers import proposals, stages
 from services.feedback.store.unit import Feedback
 from shared.contracts.events import (
+    DefinitionChallenging,
     DefinitionPublished,
     DefinitionRetired,
     LeadAccepted,
@@ -18,6 +19,7 @@ from shared.contracts.events import (
     LeadRejected,
     LeadScored,
     LeadUnrouted,
+    ProposalRefused,
     SlaBreached,
 )
 from shared.runtime.consumer import Handlers
@@ -36,5 +38,7 @@ HANDLERS: Final[Handlers[Feedback]] = {
     LeadRejected: stages.on_lead_rejected,
     SlaBreached: stages.on_sla_breached,
     DefinitionPublished: proposals.on_definition_published,
+    DefinitionChallenging: proposals.on_definition_challenging,
     DefinitionRetired: proposals.on_definition_retired,
+    ProposalRefused: proposals.on_proposal_refused,
 }

@@ -34,11 +34,11 @@ class Settings(BaseSettings):
         env_prefix="LEADLOOP_FEEDBACK_", env_file=".env", env_ignore_empty=True, extra="ignore"
     )
 
-    minimum_per_side: Annotated[int, Field(ge=5)] = 20
-    """Labelled answers needed with and without a criterion before it is compared at all."""
+    learning_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How often it is asked whether a look at the answers is due, in seconds."""
 
-    evidence_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """How often new answers are looked for and weighed, in seconds."""
+    learning_timeout_seconds: Annotated[float, Field(ge=10)] = 900.0
+    """The most time that a look may take, in seconds."""
 
     stuck_minutes: dict[Stage, Minutes] = {}
     """Overrides of how long a lead may stay in a stage, as JSON: ``{"INQUIRY": 10}``."""

@@ -1,17 +1,21 @@
-"""The life of a proposal, and when evidence makes, refreshes or withdraws one.
+"""The life of a proposal, and what a look at the answers makes of it.
 
-open → approved → published, or open → dismissed, or superseded by another version or by better
-evidence, or withdrawn when the evidence stops supporting it. What a proposal changes never changes:
-who approves it approves what they read.
+open → approved → published, or → challenger → published or dropped; open → dismissed, or superseded
+by another version or a better proposal, or withdrawn when a later look supports it no longer. An
+approval that qualify refuses makes it open again. At most one is open. A look changes only what
+nobody has edited; who approves a proposal approves the document they read.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from services.feedback.domain.evidence import Change, Evidence, suggest, unmuted
+from shared.scorecard.differences import differences
+
+PublishAs = Literal["published", "challenger"]
+Direction = tuple[str, int]
 
 
 class Status(StrEnum):
@@ -19,7 +23,9 @@ class Status(StrEnum):
 
     OPEN = "open"
     APPROVED = "approved"
+    CHALLENGER = "challenger"
     PUBLISHED = "published"
+    DROPPED = "dropped"
     DISMISSED = "dismissed"
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
@@ -27,12 +33,18 @@ class Status(StrEnum):
 
 UNRESOLVED: Final = (Status.OPEN, Status.APPROVED)
 
-COMES_BACK_AT: Final = 1.5
-"""A change that was turned down comes back when there are this many times the answers."""
+TURNED_DOWN: Final = (Status.DISMISSED, Status.CHALLENGER, Status.DROPPED)
+"""After these the same is not proposed again until there is more evidence."""
 
-REPLACED_AT: Final = 1.2
-"""An open proposal is replaced by a different one when there are this many times the answers it was
-made from; before that only its evidence is refreshed, or it would change daily."""
+COMES_BACK_AT: Final = 1.5
+"""What was turned down comes back when there are this many times the answers."""
+
+ALIKE: Final = 0.5
+"""Two proposals are the same when at least this share of what the newer one changes, by criterion
+and direction, was in the older one."""
+
+UNANSWERED_AFTER: Final = timedelta(minutes=10)
+"""An approval that has not led to a version for so long may be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +58,45 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """A change of the definition that answers ask for.
+class Change:
+    """One thing that a proposal changes, in words; None: not there."""
 
-    ``answers`` is how many its evidence rests on now, ``made_from`` how many it was made from.
+    what: str
+    before: str | None
+    after: str | None
+    why: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """The change as JSON-ready members."""
+        return {"what": self.what, "before": self.before, "after": self.after, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A better definition that the answers ask for.
+
+    ``definition`` is the whole document; None in proposals from before they held one. ``answers``
+    is how many the evidence rests on. ``refusal`` is why the last approval came to nothing.
     """
 
     proposal_id: str
     status: Status
     base_version: int
+    definition: Mapping[str, Any] | None
     changes: tuple[Change, ...]
     evidence: Mapping[str, Any]
     answers: int
-    made_from: int
     proposed_at: datetime
     evidence_at: datetime
+    edited_at: datetime | None = None
+    edited_by: str | None = None
+    publish_as: PublishAs | None = None
+    refusal: str | None = None
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     note: str = ""
     published_version: int | None = None
+    published_at: datetime | None = None
 
     def document(self) -> dict[str, Any]:
         """The proposal as the interface shows it."""
@@ -72,21 +104,54 @@ class Proposal:
             "proposal_id": self.proposal_id,
             "status": self.status.value,
             "base_version": self.base_version,
+            "definition": self.definition,
             "changes": [change.document() for change in self.changes],
             "evidence": self.evidence,
+            "answers": self.answers,
             "proposed_at": self.proposed_at,
             "evidence_at": self.evidence_at,
+            "edited_at": self.edited_at,
+            "edited_by": self.edited_by,
+            "publish_as": self.publish_as,
+            "refusal": self.refusal,
             "resolved_at": self.resolved_at,
+            "resolved_by": self.resolved_by,
             "note": self.note,
             "published_version": self.published_version,
+            "published_at": self.published_at,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What a look found worth a person's time."""
+
+    definition: Mapping[str, Any]
+    changes: tuple[Change, ...]
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of a look: a suggestion, or what is ``missing`` to make one, in words.
+
+    ``answers`` is how many were looked at, ``looks`` the learner's account of the error it has
+    spent, ``report`` what else it found: drift, reps, exploration.
+    """
+
+    base_version: int
+    answers: int
+    suggestion: Suggestion | None = None
+    missing: tuple[str, ...] = ()
+    looks: Mapping[str, Any] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Propose:
     """Make a proposal, in place of another when ``replaces`` names one."""
 
-    changes: tuple[Change, ...]
+    suggestion: Suggestion
     replaces: str | None = None
 
 
@@ -95,34 +160,111 @@ class Refresh:
     """Keep the open proposal and show the new evidence."""
 
     proposal_id: str
+    suggestion: Suggestion
 
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """The evidence no longer supports the open proposal."""
+    """The look supports the open proposal no longer."""
 
     proposal_id: str
+    why: str
 
 
-Decision = Propose | Refresh | Withdraw | None
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Change nothing; ``why`` in words."""
+
+    why: str
 
 
-def decide(evidence: Evidence, earlier: Sequence[Proposal]) -> Decision:
-    """What the evidence asks for, given what was proposed of this version before."""
-    if any(p.status in (Status.APPROVED, Status.PUBLISHED) for p in earlier):
-        return None  # a new version is on its way: it earns its own evidence
-    muted: dict[tuple[str, int], int] = {}
-    for past in earlier:
-        if past.status in (Status.DISMISSED, Status.WITHDRAWN):
-            for change in past.changes:
-                muted[change.direction] = max(muted.get(change.direction, 0), past.answers)
-    answers = evidence.counts.answers
-    changes = unmuted(suggest(evidence), muted, answers, COMES_BACK_AT)
-    standing = next((p for p in earlier if p.status is Status.OPEN), None)
-    if standing is None:
-        return Propose(changes) if changes else None
-    if not changes:
-        return Withdraw(standing.proposal_id)
-    if changes != standing.changes and answers >= standing.made_from * REPLACED_AT:
-        return Propose(changes, replaces=standing.proposal_id)
-    return Refresh(standing.proposal_id) if answers != standing.answers else None
+Decision = Propose | Refresh | Withdraw | Leave
+
+
+def decide(
+    finding: Finding,
+    base: Mapping[str, Any],
+    standing: Sequence[Proposal],
+    turned_down: Iterable[Proposal],
+) -> Decision:
+    """What a look at the definition in force (``base``) asks for; ``standing`` are the proposals
+    that are not settled, ``turned_down`` those that were dismissed, or approved as challengers."""
+    if any(one.status is Status.APPROVED for one in standing):
+        return Leave("An approved proposal is on its way.")
+    is_open = next((one for one in standing if one.status is Status.OPEN), None)
+    if is_open is not None and is_open.edited_at is not None:
+        return Leave("The open proposal was edited by hand, so this look leaves it alone.")
+    suggestion = finding.suggestion
+    if suggestion is None:
+        why = " ".join(finding.missing) or "Nothing better was found."
+        return Leave(why) if is_open is None else Withdraw(is_open.proposal_id, why)
+    if is_open is not None and same_document(is_open.definition, suggestion.definition):
+        return Refresh(is_open.proposal_id, suggestion)
+    before = _turned_down(finding, base, suggestion, turned_down)
+    if before is not None:
+        needed = int(before.answers * COMES_BACK_AT + 0.999)
+        return Leave(
+            f"What would be proposed was {_SETTLED[before.status]} with {before.answers} answers; "
+            f"it comes back with {needed}."
+        )
+    return Propose(suggestion, is_open.proposal_id if is_open is not None else None)
+
+
+_SETTLED: Final = {
+    Status.DISMISSED: "dismissed",
+    Status.CHALLENGER: "approved as a challenger, which still runs,",
+    Status.DROPPED: "tried as a challenger and dropped",
+}
+
+
+def _turned_down(
+    finding: Finding,
+    base: Mapping[str, Any],
+    suggestion: Suggestion,
+    turned_down: Iterable[Proposal],
+) -> Proposal | None:
+    """The proposal that said the same, on so much evidence that it may not come back yet."""
+    wanted = directions(base, suggestion.definition)
+    for past in sorted(turned_down, key=lambda one: -one.answers):
+        if past.definition is None or finding.answers >= past.answers * COMES_BACK_AT:
+            continue
+        if same_document(past.definition, suggestion.definition):
+            return past
+        known = directions(past.evidence.get("base") or base, past.definition)
+        if wanted and len(wanted & known) >= ALIKE * len(wanted):
+            return past
+    return None
+
+
+def same_document(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
+    """Whether two documents score alike: names and notes don't count."""
+    return one is not None and not differences(one, other)
+
+
+def directions(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[Direction]:
+    """What a document changes of another, without how loud: each criterion, disqualifier and the
+    threshold, with 1 for more or new, -1 for less or gone, 0 for something else."""
+    found: set[Direction] = set()
+    for part in ("criteria", "disqualifiers"):
+        old = {one["id"]: one for one in before.get(part) or []}
+        new = {one["id"]: one for one in after.get(part) or []}
+        for key in old.keys() | new.keys():
+            if key not in old or key not in new:
+                found.add((f"{part}/{key}", 1 if key in new else -1))
+            elif old[key] != new[key]:
+                found.add((f"{part}/{key}", _sign(_reach(new[key]) - _reach(old[key]))))
+    threshold = after.get("threshold", 0) - before.get("threshold", 0)
+    return frozenset(found | {("threshold", _sign(threshold))} if threshold else found)
+
+
+def _reach(item: Mapping[str, Any]) -> int:
+    """How much a criterion can move a score: its points, or the span of its levels."""
+    levels = item.get("levels")
+    if levels is None:
+        return int(item.get("points") or 0)
+    points = [*(one["points"] for one in levels), item.get("otherwise") or 0]
+    return int(max(points) - min(points))
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)

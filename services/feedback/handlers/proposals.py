@@ -1,98 +1,232 @@
-"""Turn answers into proposals, and follow what becomes of them."""
+"""Answer proposals, and follow what becomes of them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from services.feedback.domain.evidence import Change, Evidence
+from pydantic import ValidationError
+
 from services.feedback.domain.proposals import (
+    UNANSWERED_AFTER,
+    Change,
     Proposal,
-    Propose,
-    Refresh,
+    PublishAs,
     Status,
     Version,
-    Withdraw,
-    decide,
 )
-from services.feedback.store.aggregates import NOT_RETIRED, OF_VERSION, STANDING
+from services.feedback.store.aggregates import NOT_RETIRED, STANDING
 from services.feedback.store.unit import Feedback
+from shared.contracts.definition import DefinitionBody
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
-    DefinitionProposed,
+    DefinitionChallenging,
     DefinitionPublished,
     DefinitionRetired,
-    PointsChange,
     ProposalApproved,
+    ProposalRefused,
 )
-from shared.contracts.ids import new_id
 from shared.contracts.problems import Problem
+from shared.scorecard.definition import InvalidDefinition, compile_definition
+from shared.scorecard.differences import differences
 
-_PROPOSALS: Final = "proposals"
+PROPOSALS: Final = "proposals"
 """The lock of whoever decides about proposals or changes the definition in force."""
+
+_ON_ITS_WAY: Final = (Status.APPROVED, Status.CHALLENGER, Status.PUBLISHED)
 
 
 def on_definition_published(event: Event[DefinitionPublished], unit: Feedback) -> None:
-    """Another version is in force: what was proposed of the one before is settled."""
+    """Another version is in force: what was proposed of the one before is settled, and so is the
+    proposal it was made of, perhaps after a time as challenger."""
     data, at = event.data, event.data.published_at
-    unit.lock([_PROPOSALS])
+    unit.lock([PROPOSALS])
     published = data.definition
     unit.definitions.fetch(published.version)
     unit.definitions.put(Version(published.version, published.model_dump(mode="json"), at))
     for other in unit.definitions.select(NOT_RETIRED):
         if other.version != published.version and other.published_at <= at:
             unit.definitions.put(replace(other, retired=True))
-    proposal = unit.proposals.fetch(data.proposal_id) if data.proposal_id is not None else None
-    if proposal is not None:
-        done = replace(proposal, published_version=published.version)
-        unit.proposals.put(replace(done, status=Status.PUBLISHED, resolved_at=at))
+    for one in _made_into(unit, published.version, data.proposal_id):
+        if one.status is not Status.PUBLISHED:  # publishing a version again is no new beginning
+            done = replace(one, published_version=published.version, published_at=at)
+            unit.proposals.put(replace(done, status=Status.PUBLISHED, resolved_at=at, refusal=None))
     in_force = unit.in_force()
     for one in unit.proposals.select(STANDING):
         if in_force is not None and one.base_version != in_force.version:
             unit.proposals.put(replace(one, status=Status.SUPERSEDED, resolved_at=at))
 
 
+def on_definition_challenging(event: Event[DefinitionChallenging], unit: Feedback) -> None:
+    """A version shadow-scores: the proposal it was made of is on trial."""
+    data = event.data
+    unit.lock([PROPOSALS])
+    for one in _made_into(unit, data.definition.version, data.proposal_id):
+        if one.status is not Status.PUBLISHED:
+            done = replace(one, published_version=data.definition.version, refusal=None)
+            at = data.challenging_since
+            unit.proposals.put(replace(done, status=Status.CHALLENGER, resolved_at=at))
+
+
 def on_definition_retired(event: Event[DefinitionRetired], unit: Feedback) -> None:
-    """A version is in force no longer."""
-    unit.lock([_PROPOSALS])
+    """A version is in force no longer, or challenges no longer."""
+    unit.lock([PROPOSALS])
     version = unit.definitions.fetch(event.data.version)
-    if version is not None:
+    if version is not None and version.published_at <= event.data.retired_at:
         unit.definitions.put(replace(version, retired=True))
+    for one in _made_into(unit, event.data.version, None):
+        if one.status is Status.CHALLENGER:
+            at = event.data.retired_at
+            unit.proposals.put(replace(one, status=Status.DROPPED, resolved_at=at))
 
 
-def weigh_answers(unit: Feedback, evidence: Evidence) -> bool:
-    """Make, refresh or withdraw a proposal as the evidence asks for. True when something changed.
-
-    Evidence about a version that is in force no longer says nothing.
-    """
-    unit.lock([_PROPOSALS])
-    version, in_force = evidence.definition.version, unit.in_force()
-    if in_force is None or in_force.version != version:
-        return False
-    earlier = {one.proposal_id: one for one in unit.proposals.select(OF_VERSION, version=version)}
-    match decide(evidence, list(earlier.values())):
-        case Propose(changes, replaces):
-            if replaces is not None:
-                _settle(unit, earlier[replaces], Status.SUPERSEDED)
-            _propose(unit, evidence, changes)
-        case Refresh(proposal_id):
-            unit.proposals.put(_refreshed(unit, earlier[proposal_id], evidence))
-        case Withdraw(proposal_id):
-            # The numbers that made it go belong to the record of why it went.
-            _settle(unit, _refreshed(unit, earlier[proposal_id], evidence), Status.WITHDRAWN)
-        case None:
-            return False
-    return True
+def on_proposal_refused(event: Event[ProposalRefused], unit: Feedback) -> None:
+    """Qualify could not make the version: the proposal is open again, and says why."""
+    data = event.data
+    unit.lock([PROPOSALS])
+    proposal = unit.proposals.fetch(data.proposal_id)
+    if proposal is None or proposal.status is not Status.APPROVED:
+        return
+    in_force = unit.in_force()
+    current = in_force is not None and in_force.version == proposal.base_version
+    unit.proposals.put(
+        replace(
+            proposal,
+            status=Status.OPEN if current else Status.SUPERSEDED,
+            refusal=data.reason,
+            resolved_at=None if current else data.refused_at,
+            resolved_by=None if current else proposal.resolved_by,
+        )
+    )
 
 
-def approve(unit: Feedback, proposal_id: str, by: str, note: str) -> Proposal:
-    """Ask qualify to make and publish the proposed version.
+def edit(unit: Feedback, proposal_id: str, body: DefinitionBody, by: str) -> Proposal:
+    """Put another document in the place of an open proposal's. Its evidence stays that of the
+    document it was proposed with, and says so by ``edited_at``.
 
-    Raises Problem 404, and 409 with ``state`` when the proposal is not open, or its base version is
-    in force no longer. Approving what is approved already changes nothing.
+    Raises Problem 404, 409 with ``state`` when the proposal is not open, and 422 with pointers.
     """
     proposal = _found(unit, proposal_id)
-    if proposal.status in (Status.APPROVED, Status.PUBLISHED):
+    _must_be_open(proposal, "edited")
+    base = _base(unit, proposal)
+    document = body.model_dump(mode="json")
+    checked(document)
+    changes = in_words(base.document, document)
+    if not changes:
+        _invalid([("/definition", f"this is version {base.version}: dismiss the proposal instead")])
+    edited = replace(
+        proposal,
+        definition=document,
+        changes=changes,
+        edited_at=unit.now,
+        edited_by=by,
+        refusal=None,
+    )
+    unit.proposals.put(edited)
+    return edited
+
+
+def approve(
+    unit: Feedback, proposal_id: str, by: str, note: str, publish_as: PublishAs = "published"
+) -> Proposal:
+    """Ask qualify to make the proposed version, to score or to challenge.
+
+    Raises Problem 404, 409 with ``state`` when the proposal is not open or its base version is in
+    force no longer, and 422 when its document can't score anybody. Approving again what is approved
+    the same way changes nothing.
+    """
+    proposal = _found(unit, proposal_id)
+    if proposal.status in _ON_ITS_WAY and proposal.publish_as in (None, publish_as):
         return proposal
-    _must_be_open(proposal)
+    _must_be_open(proposal, "approved")
+    base = _base(unit, proposal)
+    if proposal.definition is None:
+        raise _settled(proposal, "It holds no definition that could be published: dismiss it.")
+    unit.emit(
+        ProposalApproved(
+            proposal_id=proposal_id,
+            base_version=base.version,
+            definition=checked(proposal.definition),
+            publish_as=publish_as,
+            note=note,
+            approved_by=by,
+            approved_at=unit.now,
+        )
+    )
+    approved = replace(
+        proposal,
+        status=Status.APPROVED,
+        publish_as=publish_as,
+        refusal=None,
+        resolved_at=unit.now,
+        resolved_by=by,
+        note=note,
+    )
+    unit.proposals.put(approved)
+    return approved
+
+
+def dismiss(unit: Feedback, proposal_id: str, by: str, note: str) -> Proposal:
+    """Turn a proposal down. The same comes back when there is half as much evidence again.
+
+    An approval that no version came of may be taken back like this too, after some minutes: until
+    then it may be on its way. Raises Problem 404, and 409 with ``state`` when the proposal is
+    settled otherwise.
+    """
+    proposal = _found(unit, proposal_id)
+    if proposal.status is Status.DISMISSED:
+        return proposal
+    at = proposal.resolved_at
+    lost = proposal.status is Status.APPROVED and at is not None
+    if not (lost and at is not None and unit.now - at >= UNANSWERED_AFTER):
+        _must_be_open(proposal, "dismissed")
+    gone = replace(
+        proposal, status=Status.DISMISSED, resolved_at=unit.now, resolved_by=by, note=note
+    )
+    unit.proposals.put(gone)
+    return gone
+
+
+def checked(document: Mapping[str, Any]) -> DefinitionBody:
+    """The document of a definition that can score. Raises Problem 422 with every mistake."""
+    try:
+        body = DefinitionBody.model_validate(document)
+        compile_definition(0, body.model_dump(mode="json"))
+    except ValidationError as error:
+        _invalid(
+            (f"/definition/{'/'.join(map(str, one['loc']))}", one["msg"]) for one in error.errors()
+        )
+    except InvalidDefinition as error:
+        _invalid((f"/definition{one.pointer}", one.detail) for one in error.errors)
+    return body
+
+
+def in_words(base: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What the document changes of the version in force."""
+    return tuple(Change(one.what, one.before, one.after) for one in differences(base, document))
+
+
+def _invalid(errors: Any) -> None:
+    found = [{"pointer": pointer, "detail": detail} for pointer, detail in errors]
+    first = found[0]
+    more = f" (and {len(found) - 1} more, see errors)" if len(found) > 1 else ""
+    raise Problem(
+        422,
+        "The definition is not valid",
+        f"{first['pointer']}: {first['detail']}{more}",
+        errors=found,
+    )
+
+
+def _made_into(unit: Feedback, version: int, proposal_id: str | None) -> list[Proposal]:
+    """The proposals that this version was made of: one, or none."""
+    if proposal_id is not None:
+        named = unit.proposals.fetch(proposal_id)
+        return [named] if named is not None else []
+    return unit.proposals.find(published_version=version)
+
+
+def _base(unit: Feedback, proposal: Proposal) -> Version:
+    """The version in force, which the proposal changes."""
     in_force = unit.in_force()
     if in_force is None or in_force.version != proposal.base_version:
         raise Problem(
@@ -101,85 +235,27 @@ def approve(unit: Feedback, proposal_id: str, by: str, note: str) -> Proposal:
             f"This proposal changes version {proposal.base_version}, which is in force no longer.",
             state=proposal.status.value,
         )
-    unit.emit(
-        ProposalApproved(
-            proposal_id=proposal_id,
-            base_version=proposal.base_version,
-            changes=_points(proposal.changes),
-            note=note,
-            approved_at=unit.now,
-        )
-    )
-    return _settle(unit, proposal, Status.APPROVED, resolved_by=by, note=note)
-
-
-def dismiss(unit: Feedback, proposal_id: str, by: str, note: str) -> Proposal:
-    """Turn a proposal down. It comes back when there is half as much evidence again.
-
-    Raises Problem 404, and 409 with ``state`` when the proposal is settled otherwise.
-    """
-    proposal = _found(unit, proposal_id)
-    if proposal.status is Status.DISMISSED:
-        return proposal
-    _must_be_open(proposal)
-    return _settle(unit, proposal, Status.DISMISSED, resolved_by=by, note=note)
-
-
-def _propose(unit: Feedback, evidence: Evidence, changes: tuple[Change, ...]) -> None:
-    proposal = Proposal(
-        new_id(),
-        Status.OPEN,
-        evidence.definition.version,
-        changes,
-        evidence.document(),
-        answers=evidence.counts.answers,
-        made_from=evidence.counts.answers,
-        proposed_at=unit.now,
-        evidence_at=unit.now,
-    )
-    unit.proposals.put(proposal)
-    unit.emit(
-        DefinitionProposed(
-            proposal_id=proposal.proposal_id,
-            base_version=proposal.base_version,
-            changes=_points(changes),
-            evidence=dict(proposal.evidence),
-            proposed_at=unit.now,
-        )
-    )
-
-
-def _refreshed(unit: Feedback, proposal: Proposal, evidence: Evidence) -> Proposal:
-    """The proposal with the evidence of today."""
-    answers = evidence.counts.answers
-    return replace(proposal, evidence=evidence.document(), answers=answers, evidence_at=unit.now)
-
-
-def _settle(unit: Feedback, proposal: Proposal, status: Status, **values: Any) -> Proposal:
-    settled = replace(proposal, status=status, resolved_at=unit.now, **values)
-    unit.proposals.put(settled)
-    return settled
-
-
-def _points(changes: tuple[Change, ...]) -> list[PointsChange]:
-    return [PointsChange(**change.document()) for change in changes]
+    return in_force
 
 
 def _found(unit: Feedback, proposal_id: str) -> Proposal:
     """The proposal, locked like all of them."""
-    unit.lock([_PROPOSALS])
+    unit.lock([PROPOSALS])
     proposal = unit.proposals.fetch(proposal_id)
     if proposal is None:
         raise Problem(404, "Unknown proposal", "There is no proposal with this id.")
     return proposal
 
 
-def _must_be_open(proposal: Proposal) -> None:
+def _must_be_open(proposal: Proposal, done: str) -> None:
     if proposal.status is not Status.OPEN:
-        raise Problem(
-            409,
-            "Settled already",
-            f"This proposal is {proposal.status.value}. "
-            "Only an open one can be approved or dismissed.",
-            state=proposal.status.value,
-        )
+        raise _settled(proposal, f"Only an open one can be {done}.")
+
+
+def _settled(proposal: Proposal, what_to_do: str) -> Problem:
+    return Problem(
+        409,
+        "Settled already",
+        f"This proposal is {proposal.status.value}. {what_to_do}",
+        state=proposal.status.value,
+    )

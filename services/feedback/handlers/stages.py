@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.feedback.domain.kpis import accept_by
+from services.feedback.domain.samples import Sample
 from services.feedback.domain.stages import (
     Attempt,
     Move,
@@ -61,6 +62,7 @@ def on_lead_scored(event: Event[LeadScored], unit: Feedback) -> None:
     """A new score, in the stage the lead is in."""
     lead = unit.lead(event.data.lead_id)
     unit.leads.put(replace(lead, **_score(unit, event.data, _criteria(event.data))))
+    _sample(unit, event.data)
 
 
 def on_lead_qualified(event: Event[LeadQualified], unit: Feedback) -> None:
@@ -68,6 +70,7 @@ def on_lead_qualified(event: Event[LeadQualified], unit: Feedback) -> None:
     data = event.data
     criteria = _criteria(data)
     _decided(unit, data, Stage.MQL, criteria)
+    unit.sample(_looked_at(data))
     before = unit.mql(data.lead_id, data.cycle)
     mql = replace(
         before,
@@ -88,11 +91,13 @@ def on_lead_qualified(event: Event[LeadQualified], unit: Feedback) -> None:
 def on_lead_nurtured(event: Event[LeadNurtured], unit: Feedback) -> None:
     """Not now: below the threshold, or sent back by a rep."""
     _decided(unit, event.data, Stage.NURTURE, _criteria(event.data))
+    _sample(unit, event.data)
 
 
 def on_lead_disqualified(event: Event[LeadDisqualified], unit: Feedback) -> None:
     """Qualify will not look at the lead again."""
     _decided(unit, event.data, Stage.DISQUALIFIED, _criteria(event.data))
+    _sample(unit, event.data)
 
 
 def on_lead_assigned(event: Event[LeadAssigned] | Event[LeadReassigned], unit: Feedback) -> None:
@@ -163,6 +168,30 @@ def _score(unit: Feedback, data: Qualification, criteria: tuple[str, ...]) -> di
 def _decided(unit: Feedback, data: Qualification, stage: Stage, criteria: tuple[str, ...]) -> None:
     move = Move(data.lead_id, stage, data.decided_at, decided_place(stage, data.cycle))
     _move(unit, move, **_score(unit, data, criteria))
+
+
+def _sample(unit: Feedback, data: Qualification) -> None:
+    """Keep what was known of a lead that has never been an MQL. Of one that has, its last decision
+    to be one counts: what came after the hand-off may be a consequence of it."""
+    if data.cycle == 0:
+        unit.sample(_looked_at(data))
+
+
+def _looked_at(data: Qualification) -> Sample:
+    told = data.attribution.model_dump(exclude_none=True)
+    return Sample(
+        data.lead_id,
+        data.cycle,
+        data.decided_at,
+        data.definition_version,
+        data.score,
+        data.threshold,
+        facts=data.facts,
+        attribution=told,
+        activities={kind: one.model_dump(mode="json") for kind, one in data.activities.items()},
+        explored=data.explored,
+        exploration_rate=data.exploration_rate,
+    )
 
 
 def _attempt(unit: Feedback, data: AssignmentEvent) -> Attempt:

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.feedback.domain.evidence import Change
+from services.feedback.domain.learning import Choices, Schedule
 from services.feedback.domain.outcomes import Outcome, WaitingOutcome
-from services.feedback.domain.proposals import UNRESOLVED, Proposal, Status, Version
+from services.feedback.domain.proposals import (
+    TURNED_DOWN,
+    UNRESOLVED,
+    Change,
+    Proposal,
+    Status,
+    Version,
+)
+from services.feedback.domain.samples import Label, Sample
 from services.feedback.domain.stages import (
     MILESTONES,
     Attempt,
@@ -22,9 +30,12 @@ from services.feedback.store.tables import (
     definitions,
     idempotency,
     lead_stages,
+    learning_settings,
+    looks,
     mqls,
     outcomes,
     proposals,
+    samples,
     stage_changes,
     waiting_outcomes,
 )
@@ -135,15 +146,22 @@ PROPOSALS = Aggregate(
         "changes": lambda stored: tuple(Change(**one) for one in stored),
     },
 )
-OF_VERSION = Selection[Proposal](
-    "base_version = :version",
-    lambda one, given: one.base_version == given["version"],
-    order="proposed_at, proposal_id",
-    sort=lambda one: (one.proposed_at, one.proposal_id),
-)
-"""What was proposed of a version, oldest first."""
 STANDING = Selection[Proposal](
     f"status IN ({', '.join(repr(status.value) for status in UNRESOLVED)})",
     lambda one, _: one.status in UNRESOLVED,
 )
 """Proposals that are not settled."""
+REFUSED_FOR_NOW = Selection[Proposal](
+    f"status IN ({', '.join(repr(status.value) for status in TURNED_DOWN)})",
+    lambda one, _: one.status in TURNED_DOWN,
+)
+"""Proposals after which the same is not proposed for a while."""
+
+SAMPLES = Aggregate(samples, Sample, on_conflict="replace")
+"""Never loaded: a newer one takes the place of the one with its key."""
+CHOICES = Aggregate(
+    learning_settings,
+    Choices,
+    decode={"label": Label, "never": tuple, "fixed": tuple, "trusted": tuple},
+)
+LOOKS = Aggregate(looks, Schedule)

@@ -7,12 +7,14 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from services.feedback.domain.evidence import Counts, Definition, Evidence, weigh
-from services.feedback.domain.proposals import Proposal, Version, decide
+from services.feedback.domain.learning import Choices, Schedule
+from services.feedback.domain.proposals import Proposal, Status, Version
 from services.feedback.domain.stages import Lead
 from services.feedback.store.aggregates import (
+    CHOICES,
     DEFINITIONS,
     LEADS,
+    LOOKS,
     PROPOSALS,
     WAITING_OUTCOMES,
 )
@@ -21,12 +23,11 @@ from services.feedback.store.tables import (
     feedback_log,
     lead_stages,
     log_head,
-    mqls,
     proposals,
     stage_changes,
     waiting_outcomes,
 )
-from shared.contracts.vocabulary import ReasonClass, Stage
+from shared.contracts.vocabulary import Stage
 
 STUCK_SHOWN: Final = 100
 
@@ -166,40 +167,19 @@ def version_in_force(conn: Connection) -> Version | None:
     return next(iter(DEFINITIONS.items(conn.execute(query))), None)
 
 
-def current_evidence(conn: Connection, minimum: int) -> Evidence | None:
-    """What the answers say about the definition in force; None while there is none."""
-    version = version_in_force(conn)
-    if version is None:
-        return None
-    counts = func.count().label("leads")
-    labelled = or_(
-        mqls.c.answer == "accepted", mqls.c.reason_class == ReasonClass.DEFINITIONAL.value
-    )
-    query = (
-        select(mqls.c.criteria, mqls.c.answer, counts)
-        .where(mqls.c.definition_version == version.version, mqls.c.qualified_at.is_not(None))
-        .where(labelled)
-        .group_by(mqls.c.criteria, mqls.c.answer)
-    )
-    tally: dict[frozenset[str], Counts] = {}
-    for row in conn.execute(query):
-        accepted = row.answer == "accepted"
-        said = Counts(accepted=row.leads) if accepted else Counts(rejected=row.leads)
-        held = frozenset(row.criteria)
-        tally[held] = tally.get(held, Counts()) + said
-    return weigh(Definition.of(version.document), tally, minimum)
+def open_proposal(conn: Connection) -> Proposal | None:
+    """The one that waits for an answer."""
+    return next(iter(list_proposals(conn, limit=1, status=Status.OPEN)), None)
 
 
-def evidence_to_act_on(conn: Connection, minimum: int) -> Evidence | None:
-    """The evidence, if it asks for a proposal, or for a change of one that was made."""
-    evidence = current_evidence(conn, minimum)
-    if evidence is None:
-        return None
-    base = proposals.c.base_version == evidence.definition.version
-    oldest_first = (proposals.c.proposed_at, proposals.c.proposal_id)
-    query = PROPOSALS.query().where(base).order_by(*oldest_first)
-    earlier = PROPOSALS.items(conn.execute(query))
-    return evidence if decide(evidence, earlier) is not None else None
+def choices(conn: Connection) -> Choices:
+    """What marketing wants of learning."""
+    return next(iter(CHOICES.items(conn.execute(CHOICES.query()))), Choices())
+
+
+def schedule(conn: Connection) -> Schedule:
+    """Where the looks at the answers stand."""
+    return next(iter(LOOKS.items(conn.execute(LOOKS.query()))), Schedule())
 
 
 def progress(conn: Connection) -> tuple[int, int | None]:

@@ -182,22 +182,76 @@ proposals = Table(
     Column("proposal_id", String(64), primary_key=True),
     Column("status", String(12), nullable=False),
     Column("base_version", Integer, nullable=False),
+    Column("definition", Json),
     Column("changes", Json, nullable=False),
     Column("evidence", Json, nullable=False),
     Column("answers", Integer, nullable=False),
-    Column("made_from", Integer, nullable=False),
     Column("proposed_at", UtcDateTime, nullable=False),
     Column("evidence_at", UtcDateTime, nullable=False),
+    Column("edited_at", UtcDateTime),
+    Column("edited_by", String(64)),
+    Column("publish_as", String(12)),
+    Column("refusal", Text),
     Column("resolved_at", UtcDateTime),
     Column("resolved_by", String(64)),
     Column("note", Text, nullable=False),
     Column("published_version", Integer),
-    Index("proposals_by_base", "base_version", "status"),
+    Column("published_at", UtcDateTime),
     Index(
         "one_open_proposal",
-        "base_version",
+        "status",
         unique=True,
         sqlite_where=text("status = 'open'"),
         postgresql_where=text("status = 'open'"),
     ),
 )
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("lead_id", String(64), primary_key=True),
+    Column("cycle", Integer, primary_key=True, autoincrement=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("definition_version", Integer, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("threshold", Integer, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("attribution", Json, nullable=False),
+    Column("activities", Json, nullable=False),
+    Column("explored", Boolean, nullable=False),
+    Column("exploration_rate", Float, nullable=False),
+)
+"""What each decision about a lead looked at: one row for each time it became an MQL, and one of
+cycle 0 for a lead that never did."""
+
+learning_settings = Table(
+    "learning_settings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("label", String(12), nullable=False),
+    Column("target", Json),
+    Column("never", Json, nullable=False),
+    Column("fixed", Json, nullable=False),
+    Column("trusted", Json, nullable=False),
+    Column("limits", Json, nullable=False),
+    Column("signs", Json, nullable=False),
+    Column("updated_at", UtcDateTime),
+    Column("updated_by", String(64)),
+)
+"""One row, once somebody has chosen something: what marketing wants of learning."""
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("state", Json, nullable=False),
+    Column("last", Json),
+    Column("looked_at", UtcDateTime),
+    Column("asked_at", UtcDateTime),
+    Column("lease", String(64)),
+    Column("lease_until", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("failure", Text),
+    Column("retry_at", UtcDateTime),
+)
+"""One row: the account of the looks at the answers, and who looks right now."""

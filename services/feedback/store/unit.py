@@ -5,19 +5,24 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from services.feedback.domain.learning import ROW, Choices, Schedule
 from services.feedback.domain.outcomes import WaitingOutcome
 from services.feedback.domain.proposals import Version
+from services.feedback.domain.samples import Sample
 from services.feedback.domain.stages import Attempt, Lead, Mql
-from services.feedback.store import feedback_log
+from services.feedback.store import feedback_log, samples
 from services.feedback.store.aggregates import (
     ANSWERED,
     ATTEMPTS,
+    CHOICES,
     DEFINITIONS,
     LEADS,
+    LOOKS,
     MQLS,
     NOT_RETIRED,
     OUTCOMES,
     PROPOSALS,
+    SAMPLES,
     STAGE_CHANGES,
     WAITING_OUTCOMES,
 )
@@ -25,8 +30,8 @@ from shared.runtime.unit import Unit
 
 
 class Feedback(Unit):
-    """One transaction of feedback. ``heard`` is called once new answers or another definition are
-    there to be weighed."""
+    """One transaction of feedback. ``heard`` is called once there are new answers, another
+    definition or other wishes."""
 
     service = "feedback"
 
@@ -46,6 +51,10 @@ class Feedback(Unit):
         self.answered = self.rows(ANSWERED)
         self.definitions = self.rows(DEFINITIONS)
         self.proposals = self.rows(PROPOSALS)
+        self.samples = self.rows(SAMPLES)
+        self.choices = self.rows(CHOICES)
+        self.looks = self.rows(LOOKS)
+        self._became_mqls: list[str] = []
         self._heard = heard
 
     def lead(self, lead_id: str) -> Lead:
@@ -74,11 +83,30 @@ class Feedback(Unit):
         """The published definition."""
         return next(iter(self.definitions.select(NOT_RETIRED)), None)
 
+    def sample(self, one: Sample) -> None:
+        """Keep what a decision looked at. What was kept of a lead before its first time as an MQL
+        goes then."""
+        self.samples.put(one)
+        if one.cycle == 1:
+            before = self.samples.get(one.lead_id, 0)
+            if before is not None:
+                self.samples.remove(before)
+            self._became_mqls.append(one.lead_id)
+
+    def chosen(self) -> Choices:
+        """What marketing wants of learning."""
+        return self.choices.fetch(ROW) or Choices()
+
+    def schedule(self) -> Schedule:
+        """Where the looks at the answers stand."""
+        return self.looks.fetch(ROW) or Schedule()
+
     def write(self) -> None:
         """Write what changed, and last of all number the events for readers with a cursor."""
-        heard = self.definitions.touched
+        heard = self.definitions.touched or self.choices.touched
         super().write()
         if self.conn is not None:
+            samples.forget_before(self.conn, self._became_mqls)
             heard = feedback_log.add(self.conn, self.events) > 0 or heard
         if heard and self._heard is not None:
             self.after_commit(self._heard)

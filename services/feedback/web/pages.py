@@ -30,7 +30,7 @@ Note = Annotated[str, Form(max_length=NOTE_LENGTH)]
 
 
 def router(
-    transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta], minimum: int
+    transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta]
 ) -> APIRouter:
     """The page and the forms on it."""
     pages = APIRouter(prefix="/feedback", include_in_schema=False)
@@ -41,7 +41,6 @@ def router(
             metrics(conn, now),
             queries.stages(conn, now, stuck_after),
             queries.list_proposals(conn, limit=PROPOSALS_SHOWN),
-            queries.current_evidence(conn, minimum),
         )
 
     @pages.get("/", response_class=HTMLResponse)

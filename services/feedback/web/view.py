@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.feedback.domain.evidence import Evidence
 from services.feedback.domain.proposals import UNRESOLVED, Proposal
 from shared.contracts.vocabulary import ReasonClass, RejectReason, Stage
 from shared.web.words import LEARNS_WORDS, MILESTONE_WORDS, REASON_NAMES, STAGE_WORDS
@@ -36,6 +35,8 @@ BADGES: Final = {
     "dismissed": "",
     "superseded": "",
     "withdrawn": "",
+    "challenger": "info",
+    "dropped": "",
 }
 
 
@@ -43,11 +44,9 @@ def feedback_view(
     metrics: dict[str, Any],
     stages: dict[str, Any],
     proposals: Sequence[Proposal],
-    evidence: Evidence | None,
 ) -> dict[str, Any]:
     """All the template needs."""
     acceptance = metrics["acceptance"]
-    weighed = evidence.document() if evidence is not None else None
     return {
         "notices": DONE,
         "overall": acceptance["overall"],
@@ -73,10 +72,10 @@ def feedback_view(
         "captured": stages["captured"],
         "open": [_proposal(p) for p in proposals if p.status in UNRESOLVED],
         "settled": [_proposal(p) for p in proposals if p.status not in UNRESOLVED],
-        "evidence": weighed,
-        "plot": _plot(weighed) if weighed else [],
-        "waiting": _waiting(weighed) if weighed else [],
-        "missing": evidence.missing if evidence is not None else 0,
+        "evidence": None,
+        "plot": [],
+        "waiting": [],
+        "missing": 0,
     }
 
 
@@ -109,35 +108,8 @@ def _class(row: dict[str, Any]) -> dict[str, Any]:
 
 def _proposal(proposal: Proposal) -> dict[str, Any]:
     document = proposal.document()
-    texts = {c["criterion_id"]: c["text"] for c in proposal.evidence["criteria"]}
     return {
         **document,
         "badge": BADGES[document["status"]],
-        "plot": _plot(document["evidence"]),
-        "changes": [
-            {**change, "text": texts.get(change["criterion_id"], "")}
-            for change in document["changes"]
-        ],
+        "plot": [],
     }
-
-
-def _plot(evidence: dict[str, Any]) -> list[dict[str, Any]]:
-    """The criteria that could be compared, the clearest difference first."""
-    compared = [c for c in evidence["criteria"] if c["difference"] is not None]
-    compared.sort(key=lambda c: -abs(c["difference"]))
-    return [
-        {
-            "label": c["criterion_id"],
-            "point": c["difference"],
-            "low": c["low"],
-            "high": c["high"],
-            "text": None,
-            "note": None,
-        }
-        for c in compared
-    ]
-
-
-def _waiting(evidence: dict[str, Any]) -> list[dict[str, Any]]:
-    """The criteria that can't be compared yet, the nearest first."""
-    return sorted((c for c in evidence["criteria"] if c["missing"]), key=lambda c: c["missing"])

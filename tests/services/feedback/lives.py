@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 import orjson
 
 from services.feedback.consumer import HANDLERS
-from services.feedback.domain.evidence import Evidence
-from services.feedback.handlers.proposals import weigh_answers
+from services.feedback.domain.proposals import Change, Finding, Suggestion
+from services.feedback.domain.samples import Label
+from services.feedback.handlers import learning
 from services.feedback.service import MIGRATIONS, NAME
 from services.feedback.settings import Settings
-from services.feedback.store import figures, queries
+from services.feedback.store import figures, queries, samples
+from services.feedback.store.status import followed_up
 from services.feedback.store.unit import Feedback as Unit
 from shared.bus.api import Received, TopicPartition
-from shared.contracts.definition import Criterion, DefinitionDocument
+from shared.contracts.definition import Criterion, DefinitionBody, DefinitionDocument
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
     Attribution,
@@ -71,6 +73,8 @@ class Life:
     assignment: str = ""
     assigned_at: datetime = START
     due_at: datetime = START
+    facts: dict[str, Any] = field(default_factory=dict)
+    explored: bool = False
     events: list[Event[Any]] = field(default_factory=list)
 
     def later(self, minutes: float = 1) -> "Life":
@@ -177,11 +181,13 @@ class Life:
             "cycle": self.cycle,
             "score": 10 * len(self.criteria),
             "threshold": 10,
-            "facts": {},
+            "facts": self.facts,
             "attribution": Attribution(utm_source=self.source, utm_campaign="autumn"),
             "contributions": [*contributions, unmet],
             "captured_at": START,
             "decided_at": self.at,
+            "explored": self.explored,
+            "exploration_rate": 0.02 if self.explored else 0,
         }
 
     def _turn(self) -> dict[str, Any]:
@@ -269,7 +275,6 @@ class Feedback:
     clock: FixedClock
     transactions: Transactions[Unit]
     consumer: Consumer[Unit]
-    minimum: int
     offsets: dict[str, int] = field(default_factory=dict)
 
     async def read(self, events: Sequence[Event[Any]], batch: int = 500) -> None:
@@ -278,12 +283,16 @@ class Feedback:
         for start in range(0, len(messages), batch):
             await self.consumer.process(messages[start : start + batch])
 
-    async def weigh(self) -> bool:
-        """What the timer does when there are new answers."""
-        evidence = await self.ask(queries.evidence_to_act_on, self.minimum)
-        if evidence is None:
-            return False
-        return await self.transactions.run(lambda unit: weigh_answers(unit, evidence))
+    async def look(self, finding: Finding) -> str | None:
+        """What is done with what a look found."""
+
+        def whole(unit: Unit) -> str | None:
+            learning.ask(unit)
+            begun = learning.begin(unit, finding.answers)
+            assert begun is not None
+            return learning.apply(unit, begun.lease, finding)
+
+        return await self.transactions.run(whole)
 
     async def ask(self, query: Callable[..., R], *args: Any) -> R:
         """What a query answers."""
@@ -299,10 +308,15 @@ class Feedback:
         return await self.ask(queries.lead_history, lead_id)
 
     async def proposals(self) -> list[dict[str, Any]]:
-        return [one.document() for one in await self.ask(queries.list_proposals)]
+        found = await self.ask(queries.list_proposals)
+        return await self.ask(followed_up, found, self.clock.now())
 
-    async def evidence(self) -> Evidence | None:
-        return await self.ask(queries.current_evidence, self.minimum)
+    async def samples(self, label: Label = Label.ACCEPTED) -> dict[tuple[str, bool], Any]:
+        """What learning reads, by lead and whether it was an MQL."""
+        read = await self.db.read(
+            lambda conn: list(samples.read_samples(conn, label, self.clock.now()))
+        )
+        return {(one.lead_id, one.mql): one for one in read}
 
     async def sent(self, topic: str) -> list[dict[str, Any]]:
         """The data of everything that waits for the bus on this topic."""
@@ -321,7 +335,7 @@ class Feedback:
 
 
 @asynccontextmanager
-async def open_feedback(url: str, *, minimum: int = 20) -> AsyncIterator[Feedback]:
+async def open_feedback(url: str) -> AsyncIterator[Feedback]:
     """A migrated feedback service at a fixed time, a day after ``START``."""
     db = Database.open(url, NAME)
     try:
@@ -332,21 +346,27 @@ async def open_feedback(url: str, *, minimum: int = 20) -> AsyncIterator[Feedbac
         consumer = Consumer(NAME, [], HANDLERS, transactions, bus)
         # What a subscription does when it is given its partitions.
         await consumer._load([TopicPartition(topic, 0) for topic in topics_read_by(NAME)])
-        yield Feedback(db, clock, transactions, consumer, minimum)
+        yield Feedback(db, clock, transactions, consumer)
     finally:
         db.close()
+
+
+def definition_of(points: Mapping[str, int]) -> dict[str, Any]:
+    """A document with a criterion for each fact, and a threshold that can be reached."""
+    criteria = [
+        Criterion(id=name, group="fit", field=name, operator="is_present", points=number)
+        for name, number in points.items()
+    ]
+    return DefinitionBody(threshold=20, criteria=criteria).model_dump(mode="json")
 
 
 def published(
     version: int = 1, points: Mapping[str, int] | None = None, proposal_id: str | None = None
 ) -> Event[Any]:
-    """A definition in force: threshold 100, criteria ``size`` and ``title`` unless told."""
-    criteria = [
-        Criterion(id=name, group="fit", field=name, operator="exists", points=number)
-        for name, number in (points or {"size": 30, "title": 20}).items()
-    ]
-    document = DefinitionDocument(
-        version=version, status="published", threshold=100, criteria=criteria
+    """A definition in force: threshold 20, criteria ``size`` and ``title`` unless told."""
+    body = definition_of(points or {"size": 30, "title": 20})
+    document = DefinitionDocument.model_validate(
+        {**body, "version": version, "status": "published"}
     )
     at = START + timedelta(hours=version)
     data = DefinitionPublished(definition=document, published_at=at, proposal_id=proposal_id)
@@ -364,3 +384,19 @@ def answers(
         for _ in range(count)
     ]
     return [event for life in lives for event in life.events]
+
+
+def suggestion(points: Mapping[str, int] | None = None, **evidence: Any) -> Suggestion:
+    """A definition with other points, as the learner would suggest it."""
+    document = definition_of(points or {"size": 40, "title": 20})
+    changes = (Change("Criterion size: points", "+30", "+40", "accepted more often"),)
+    figures = {
+        "before": {"precision": 0.5, "mqls_per_week": 20.0},
+        "after": {"precision": 0.7, "mqls_per_week": 15.0},
+    }
+    return Suggestion(document, changes, {"label": "accepted", **figures, **evidence})
+
+
+def found(answers: int = 150, version: int = 1, **values: Any) -> Finding:
+    """What a look found: a suggestion, unless told otherwise."""
+    return Finding(version, answers, **{"suggestion": suggestion(), **values})

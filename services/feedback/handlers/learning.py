@@ -1,0 +1,188 @@
+"""Look at the answers: begin, apply what was found, give up; and take marketing's wishes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.feedback.domain.learning import Choices, Schedule, claimed, failed, stopped
+from services.feedback.domain.proposals import (
+    Finding,
+    Leave,
+    Proposal,
+    Propose,
+    Refresh,
+    Status,
+    Suggestion,
+    Version,
+    Withdraw,
+    decide,
+)
+from services.feedback.handlers.proposals import PROPOSALS
+from services.feedback.learning.looks import Looks
+from services.feedback.store.aggregates import REFUSED_FOR_NOW, STANDING
+from services.feedback.store.unit import Feedback
+from shared.contracts.definition import DefinitionBody
+from shared.contracts.events import Change, DefinitionProposed
+from shared.contracts.ids import new_id
+from shared.contracts.problems import Problem
+
+_LOOKS = "looks"
+"""The lock of whoever begins, ends or asks for a look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A look that this process is to take."""
+
+    lease: str
+    base: Version
+    choices: Choices
+    state: Mapping[str, Any]
+
+
+def choose(unit: Feedback, wanted: Choices, by: str, seen: Any = None) -> Choices:
+    """Keep marketing's wishes; the next look follows them. ``seen`` is the ``updated_at`` that the
+    caller changed, if they say: Raises Problem 409 when somebody else was faster."""
+    unit.lock([_LOOKS])
+    before = unit.chosen()
+    if seen is not None and seen != before.updated_at:
+        raise Problem(
+            409,
+            "Changed meanwhile",
+            "Somebody else has changed these settings: read them again and repeat your change.",
+        )
+    chosen = replace(wanted, updated_at=unit.now, updated_by=by)
+    unit.choices.put(chosen)
+    return chosen
+
+
+def ask(unit: Feedback) -> Schedule:
+    """Have a look taken now. Raises Problem 409 while no definition is in force."""
+    unit.lock([_LOOKS])
+    if unit.in_force() is None:
+        raise Problem(
+            409, "Nothing to improve", "No definition is published yet: publish one first."
+        )
+    looks = replace(unit.schedule(), asked_at=unit.now, retry_at=None)
+    unit.looks.put(looks)
+    return looks
+
+
+def begin(unit: Feedback, answers: int) -> Begun | None:
+    """Begin a look, if one is due with so many answers and nobody is at it."""
+    unit.lock([_LOOKS])
+    looks, base, choices = unit.schedule(), unit.in_force(), unit.chosen()
+    missing = Looks.of(looks.state).missing(answers, unit.now, choices.min_answers)
+    if base is None or not looks.due(missing, unit.now):
+        return None
+    lease = new_id()
+    unit.looks.put(claimed(looks, lease, unit.now))
+    return Begun(lease, base, choices, looks.state)
+
+
+def carry_on(unit: Feedback, lease: str) -> bool:
+    """Say that the look is still being taken; False when it is somebody else's by now."""
+    unit.lock([_LOOKS])
+    looks = unit.schedule()
+    if looks.lease != lease:
+        return False
+    unit.looks.put(claimed(looks, lease, unit.now))
+    return True
+
+
+def give_up(unit: Feedback, lease: str, why: str | None) -> None:
+    """The look came to nothing: it is taken again, later when there is a reason ``why``."""
+    unit.lock([_LOOKS])
+    looks = unit.schedule()
+    if looks.lease == lease:
+        unit.looks.put(stopped(looks) if why is None else failed(looks, why, unit.now))
+
+
+def apply(unit: Feedback, lease: str, finding: Finding) -> str | None:
+    """What a look found, in one transaction: its account, and at most one proposal made, refreshed
+    or withdrawn. Returns what was done in a word; None when the look is somebody else's by now.
+
+    When another version came into force meanwhile, nothing is proposed and a new look is due.
+    """
+    unit.lock([_LOOKS, PROPOSALS])
+    looks = unit.schedule()
+    if looks.lease != lease:
+        return None
+    base = unit.in_force()
+    current = base is not None and base.version == finding.base_version
+    done, why = "outdated", "Another version was published while the answers were looked at."
+    if base is not None and current:
+        done, why = _decide(unit, finding, base)
+    last = {
+        "answers": finding.answers,
+        "base_version": finding.base_version,
+        "done": done,
+        "why": why,
+        "missing": list(finding.missing),
+        **finding.report,
+    }
+    unit.looks.put(
+        Schedule(
+            state=finding.looks,
+            last=last,
+            looked_at=unit.now,
+            asked_at=None if current else unit.now,
+        )
+    )
+    return done
+
+
+def _decide(unit: Feedback, finding: Finding, base: Version) -> tuple[str, str]:
+    standing = {one.proposal_id: one for one in unit.proposals.select(STANDING)}
+    turned_down = unit.proposals.select(REFUSED_FOR_NOW)
+    match decide(finding, base.document, list(standing.values()), turned_down):
+        case Propose(suggestion, replaces):
+            if replaces is not None:
+                _settle(unit, standing[replaces], Status.SUPERSEDED)
+            _propose(unit, finding, suggestion)
+            return "proposed", ""
+        case Refresh(proposal_id, suggestion):
+            unit.proposals.put(
+                replace(
+                    standing[proposal_id],
+                    evidence=suggestion.evidence,
+                    answers=finding.answers,
+                    evidence_at=unit.now,
+                )
+            )
+            return "refreshed", ""
+        case Withdraw(proposal_id, why):
+            _settle(unit, standing[proposal_id], Status.WITHDRAWN, why)
+            return "withdrawn", why
+        case Leave(why):
+            return "nothing", why
+
+
+def _propose(unit: Feedback, finding: Finding, suggestion: Suggestion) -> None:
+    proposal = Proposal(
+        new_id(),
+        Status.OPEN,
+        finding.base_version,
+        suggestion.definition,
+        suggestion.changes,
+        suggestion.evidence,
+        answers=finding.answers,
+        proposed_at=unit.now,
+        evidence_at=unit.now,
+    )
+    unit.proposals.put(proposal)
+    unit.emit(
+        DefinitionProposed(
+            proposal_id=proposal.proposal_id,
+            base_version=proposal.base_version,
+            definition=DefinitionBody.model_validate(suggestion.definition),
+            changes=[Change(**one.document()) for one in suggestion.changes],
+            evidence=dict(suggestion.evidence),
+            proposed_at=unit.now,
+        )
+    )
+
+
+def _settle(unit: Feedback, proposal: Proposal, status: Status, note: str = "") -> None:
+    settled = replace(proposal, status=status, resolved_at=unit.now, note=note)
+    unit.proposals.put(settled)

@@ -1,0 +1,113 @@
+"""Where learning stands, and what became of what it proposed."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from services.feedback.domain.follow_up import FollowUp
+from services.feedback.domain.learning import Schedule
+from services.feedback.domain.proposals import Proposal, Status
+from services.feedback.domain.samples import LEFT_OUT, Group, Label
+from services.feedback.learning.looks import Looks
+from services.feedback.store import queries, samples
+
+REPORTED: Final = ("drift", "reps", "exploration", "warnings")
+"""What the newest look found beside a proposal."""
+
+
+def learning_status(conn: Connection, now: datetime) -> dict[str, Any]:
+    """Marketing's wishes, the answers so far, what is left out and why, and the looks."""
+    choices, looks = queries.choices(conn), queries.schedule(conn)
+    groups = samples.count_groups(conn, choices.label, now)
+    good, bad = groups[Group.GOOD], groups[Group.BAD]
+    version = queries.version_in_force(conn)
+    waiting = queries.open_proposal(conn)
+    missing = Looks.of(looks.state).missing(good + bad, now, choices.min_answers)
+    last = dict(looks.last or {})
+    return {
+        **choices.document(),
+        "version": None if version is None else version.version,
+        "answers": {
+            "count": good + bad,
+            "good": good,
+            "bad": bad,
+            "left_out": [
+                {"group": group.value, "leads": groups[group], "why": why}
+                for group, why in LEFT_OUT.items()
+            ],
+        },
+        "state": _state(looks, missing, version is not None, now),
+        "last_look": {"at": looks.looked_at, **last} if looks.looked_at is not None else None,
+        "next_look": {
+            "at_answers": good + bad + missing,
+            "missing": missing,
+            "asked_at": looks.asked_at,
+        },
+        "failure": None
+        if looks.failure is None
+        else {"why": looks.failure, "times": looks.failures, "retry_at": looks.retry_at},
+        "open_proposal": None if waiting is None else waiting.proposal_id,
+        **{name: last.get(name) for name in REPORTED},
+    }
+
+
+def _state(looks: Schedule, missing: int, published: bool, now: datetime) -> str:
+    if looks.running(now):
+        return "looking"
+    if not published:
+        return "no_definition"
+    if looks.retry_at is not None and now < looks.retry_at:
+        return "retrying"
+    return "due" if looks.asked_at is not None or missing == 0 else "collecting"
+
+
+def followed_up(
+    conn: Connection, proposals: Sequence[Proposal], now: datetime
+) -> list[dict[str, Any]]:
+    """The proposals as the interface shows them; published ones with their effect so far."""
+    in_force = queries.version_in_force(conn)
+    chosen = queries.choices(conn).label
+    by_label: dict[Label, dict[int, datetime]] = defaultdict(dict)
+    for one in proposals:
+        if one.published_version is not None and one.published_at is not None:
+            by_label[_label(one, chosen)][one.published_version] = one.published_at
+    counts = {
+        (label, version): found
+        for label, versions in by_label.items()
+        for version, found in samples.judged(conn, label, now, versions).items()
+    }
+    shown = []
+    for one in proposals:
+        effect = None
+        if one.status is Status.PUBLISHED and one.published_version and one.published_at:
+            effect = FollowUp(
+                one.published_version,
+                one.base_version,
+                one.published_at,
+                in_force is not None and in_force.version == one.published_version,
+                counts.get((_label(one, chosen), one.published_version), {}),
+                **_predicted(one),
+            ).document(now)
+        shown.append({**one.document(), "follow_up": effect})
+    return shown
+
+
+def _label(proposal: Proposal, chosen: Label) -> Label:
+    """What the evidence calls a good lead."""
+    said = proposal.evidence.get("label")
+    return Label(said) if said in set(Label) else chosen
+
+
+def _predicted(proposal: Proposal) -> dict[str, float | None]:
+    """The figures of the evidence that can be seen later; an edited document has none."""
+    before = proposal.evidence.get("before") or {}
+    after = proposal.evidence.get("after") or {}
+    edited = proposal.edited_at is not None
+    return {
+        "before": before.get("precision"),
+        "predicted": None if edited else after.get("precision"),
+        "predicted_per_week": None if edited else after.get("mqls_per_week"),
+    }
