@@ -37,6 +37,8 @@ Real = NDArray[np.float64]
 DAY_US: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_PLAIN: Final = frozenset({str, int, type(None)})
+"""Types whose values are keys by themselves."""
 _CHUNK: Final = 4096
 """Rows that are taken apart together; no more of them are held as objects."""
 _EXACT: Final = 2**53
@@ -179,7 +181,7 @@ class _Builder:
         self._seen: dict[str, dict[Any, int]] = {}
         self._values: dict[str, list[FactValue]] = {}
         self._codes: dict[str, list[tuple[int, Whole]]] = {}
-        self._kinds: dict[str, list[tuple[int, Activity]]] = {}
+        self._kinds: dict[str, list[_Kind]] = {}
 
     def build(self, rows: Iterable[Row]) -> Table:
         ids: list[str] = []
@@ -190,7 +192,7 @@ class _Builder:
             ids += [row.lead_id for row in chunk]
             moments += [microseconds(row.at) for row in chunk]
         columns = {name: self._column(name, len(ids)) for name in self._codes}
-        kinds = {name: _kind(found) for name, found in self._kinds.items()}
+        kinds = {name: _joined(parts) for name, parts in self._kinds.items()}
         return Table(np.array(ids, object), np.array(moments, np.int64), columns, kinds)
 
     def _add(self, first: int, chunk: Sequence[Row]) -> None:
@@ -201,14 +203,17 @@ class _Builder:
         for name in names:
             values = [one.get(name) for one in contexts]
             self._codes.setdefault(name, []).append((first, self._coded(name, values)))
+        done: dict[str, list[tuple[int, Activity]]] = {}
         for index, row in enumerate(chunk, first):
             for kind, activity in row.activities.items():
-                self._kinds.setdefault(kind, []).append((index, activity))
+                done.setdefault(kind, []).append((index, activity))
+        for kind, found in done.items():
+            self._kinds.setdefault(kind, []).append(_kind(found))
 
     def _coded(self, name: str, values: list[FactValue]) -> Whole:
         seen = self._seen.setdefault(name, {None: 0})
         known = self._values.setdefault(name, [None])
-        keys = [one if one is None or type(one) is str else _key(one) for one in values]
+        keys = [one if type(one) in _PLAIN else _key(one) for one in values]
         for key, value in zip(keys, values, strict=True):
             if key not in seen:
                 seen[key] = len(known)
@@ -224,6 +229,8 @@ class _Builder:
 
 def _key(value: FactValue) -> Any:
     """What only the same value of the same type has: True is not 1, and not "1" either."""
+    if isinstance(value, float) and not value.is_integer():
+        return value
     if isinstance(value, str | int | float):
         return (type(value), value)
     return (list, repr(value))
@@ -241,6 +248,15 @@ def _kind(found: list[tuple[int, Activity]]) -> _Kind:
     rows = np.array([index for index, _ in found], np.int64)
     counts = np.array([one.count for _, one in found], np.int64)
     return _Kind(rows, counts, np.array([microseconds(a.last_at) for _, a in found]), moments)
+
+
+def _joined(parts: list[_Kind]) -> _Kind:
+    return _Kind(
+        np.concatenate([one.rows for one in parts]),
+        np.concatenate([one.counts for one in parts]),
+        np.concatenate([one.last for one in parts]),
+        np.concatenate([one.moments for one in parts]),
+    )
 
 
 def microseconds(moment: datetime) -> int:
@@ -319,7 +335,8 @@ def _letters(letters: Letters, points: Whole) -> NDArray[Any]:
 def points_of(rule: Rule, table: Table) -> Whole:
     """What a criterion gives each row."""
     if isinstance(rule, Levels):
-        return _level_points(rule, table)
+        worth = np.array([*(one.points for one in rule.levels), rule.otherwise], np.int64)
+        return worth[level_of(rule, table)]
     if isinstance(rule, Engagement):
         return _engagement_points(rule, table)[0]
     if not isinstance(rule, Single):
@@ -338,7 +355,7 @@ def gives(rule: Rule, table: Table) -> Mask:
     """Whom a criterion applies to: the condition or a level holds, or enough was done, whatever
     the points come to."""
     if isinstance(rule, Levels):
-        return np.logical_or.reduce([holds(one.condition, table) for one in rule.levels])
+        return level_of(rule, table) < len(rule.levels)
     if isinstance(rule, Engagement):
         return _engagement_points(rule, table)[1]
     if not isinstance(rule, Single):
@@ -382,12 +399,13 @@ def _exact(column: Column, bounds: Sequence[Any]) -> bool:
     return bool(largest < _EXACT) and all(abs(one) < _EXACT for one in bounds)
 
 
-def _level_points(rule: Levels, table: Table) -> Whole:
+def level_of(rule: Levels, table: Table) -> Whole:
+    """Which level is the first to hold for each row, by index; the number of levels for none."""
     column = table.column(rule.field)
-    points = np.full(len(column.values), rule.otherwise, np.int64)
-    for level in reversed(rule.levels):  # the first that holds is the last to be written
-        points[_answers(level.condition, column)] = level.points
-    return column.of_rows(points)
+    first = np.full(len(column.values), len(rule.levels), np.int64)
+    for index in reversed(range(len(rule.levels))):
+        first[_answers(rule.levels[index].condition, column)] = index
+    return column.of_rows(first)
 
 
 def _engagement_points(rule: Engagement, table: Table) -> tuple[Whole, Mask]:
