@@ -15,3 +15,5 @@ class Settings(BaseSettings):
 
     batch: Annotated[int, Field(ge=1, le=5000)] = 500
     """Most events that share one transaction."""
+    rescore_per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Most open leads that a newly published version takes on in a second."""

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from shared.contracts.vocabulary import Stage
 
-RESCORED: Final = (Stage.INQUIRY, Stage.NURTURE, Stage.RECYCLED, Stage.MQL)
+OPEN: Final = (Stage.INQUIRY, Stage.NURTURE, Stage.RECYCLED, Stage.MQL)
 """The stages of leads that nobody works on yet. The score of an MQL is told anew, and moves it
 nowhere: it is with routing."""
 

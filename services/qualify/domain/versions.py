@@ -1,8 +1,10 @@
-"""Versions of the definition: one as it is kept, and from one to the next."""
+"""A version of the definition as it is kept."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Literal
 
 Status = Literal["draft", "challenger", "published", "retired"]
@@ -31,17 +33,13 @@ class Version:
     challenging_since: datetime | None = None
 
     def public(self) -> dict[str, Any]:
-        """The definition in the shape of the public interface."""
-        return {"version": self.version, "status": self.status, **self.document}
+        """The definition in the shape of the public interface. Documents from before there was
+        exploration have none."""
+        status = {"version": self.version, "status": self.status}
+        return {**status, "exploration_rate": 0.0, **self.document}
 
-
-def with_points(document: Mapping[str, Any], points: Mapping[str, int]) -> dict[str, Any]:
-    """The document with other points by criterion id. Raises ValueError for an unknown id."""
-    unknown = points.keys() - {criterion["id"] for criterion in document["criteria"]}
-    if unknown:
-        raise ValueError(f"no such criteria: {', '.join(sorted(unknown))}")
-    criteria = [
-        {**criterion, "points": points.get(criterion["id"], criterion["points"])}
-        for criterion in document["criteria"]
-    ]
-    return {**document, "criteria": criteria}
+    @property
+    def etag(self) -> str:
+        """An entity tag (RFC 9110, 8.8.3) of its document, whichever way its keys are ordered."""
+        text = json.dumps(self.document, sort_keys=True).encode()
+        return f'"{self.version}-{blake2b(text, digest_size=8).hexdigest()}"'

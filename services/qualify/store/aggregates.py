@@ -62,4 +62,9 @@ ANSWERS = Aggregate(
     loaded_by="lead_id",
     decode={"reason": RejectReason, "reason_class": ReasonClass},
 )
-RESCORES = Aggregate(rescores, Rescore, in_order=True)  # one ends before another begins
+RESCORES = Aggregate(
+    rescores,
+    Rescore,
+    in_order=True,  # one ends before another begins
+    fence=("status", "cursor"),
+)

@@ -127,9 +127,9 @@ async def test_a_mistake_is_named_with_its_place(qualify, document, pointer, say
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_every_mistake_is_named_at_once(qualify):
     document = changed(["criteria", 0, "operator"], "roughly")
-    document["threshold"] = 1000
+    document["grades"][1]["min_score"] = 1000
     errors = (await qualify.client.post(URL, json=document)).json()["errors"]
-    assert [one["pointer"] for one in errors] == ["/criteria/0/operator", "/threshold"]
+    assert [one["pointer"] for one in errors] == ["/criteria/0/operator", "/grades/1/min_score"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

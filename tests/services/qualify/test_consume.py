@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import update
 
 from services.qualify.domain.decision import replayed
-from services.qualify.domain.definition import compile_definition
+from services.qualify.seed import STARTER
 from services.qualify.store.queries import find_version, lead_history
 from services.qualify.store.tables import definitions
 from services.qualify.store.unit import NoDefinitionPublished
 from shared.bus.api import TopicPartition
 from shared.contracts.events import (
+    DefinitionChallenging,
     DefinitionPublished,
     DefinitionRetired,
     LeadDisqualified,
@@ -22,12 +23,13 @@ from shared.contracts.events import (
     LeadRejected,
     LeadScored,
     OutcomeRecorded,
-    PointsChange,
     ProposalApproved,
+    ProposalRefused,
 )
 from shared.contracts.ids import new_id
 from shared.contracts.vocabulary import REASON_CLASS, RejectReason
 from shared.runtime.parts import describe
+from shared.scorecard.definition import compile_definition
 
 from .conftest import NOW, STUDENT, VP, activity, captured
 
@@ -231,13 +233,19 @@ async def test_outcomes_of_a_lead_that_was_never_handed_over_are_left_out(qualif
     assert (await qualify.score("x"))["stage"] == "NURTURE"
 
 
-def approved(proposal_id="p1", base=1, **points):
-    changes = [
-        PointsChange(criterion_id=key, points_before=0, points_after=value)
-        for key, value in points.items()
+def approved(proposal_id="p1", base=1, *, publish_as="published", given=STARTER, **points):
+    """A proposal that gives some of the criteria other points."""
+    criteria = [
+        one.model_copy(update={"points": points.get(one.id, one.points)}) for one in given.criteria
     ]
     return ProposalApproved(
-        proposal_id=proposal_id, base_version=base, changes=changes, note="why", approved_at=NOW
+        proposal_id=proposal_id,
+        base_version=base,
+        definition=given.model_copy(update={"criteria": criteria}),
+        publish_as=publish_as,
+        note="why",
+        approved_by="mona",
+        approved_at=NOW,
     )
 
 
@@ -255,23 +263,39 @@ async def test_an_approved_proposal_becomes_the_published_version_once(qualify):
     await qualify.take(captured("x", VP))
     (event,) = qualify.events()
     assert event.definition_version == 2
+    made = (await qualify.client.get("/qualify/v1/definitions/2")).json()
+    assert (made["published_by"], made["proposal_id"], made["note"]) == ("mona", "p1", "why")
 
 
-async def test_a_stale_proposal_is_ignored_with_a_line_in_the_log(qualify, caplog):
+async def test_an_approved_proposal_may_become_the_challenger(qualify):
+    await qualify.take(approved(publish_as="challenger", senior_title=40))
+    (told,) = qualify.events()
+    assert isinstance(told, DefinitionChallenging)
+    assert (told.proposal_id, told.definition.version) == ("p1", 2)
+    assert told.definition.status == "challenger"
+
+
+async def test_a_proposal_for_a_version_that_went_is_refused_with_the_reason(qualify):
     await qualify.take(approved("p1", senior_title=40))
     qualify.events()
     await qualify.take(approved("p2", base=1, senior_title=45))
-    assert qualify.events() == []
-    assert "proposal p2" in caplog.text
+    (told,) = qualify.events()
+    assert isinstance(told, ProposalRefused)
+    assert (told.proposal_id, "version 2 is published" in told.reason) == ("p2", True)
     listed = (await qualify.client.get("/qualify/v1/definitions")).json()["items"]
     assert [one["version"] for one in listed] == [2, 1]
 
 
-async def test_a_proposal_that_makes_no_sense_is_a_dead_letter(qualify):
-    await qualify.take(approved("p1", nobody=40), captured("x", VP))
+async def test_a_proposal_that_makes_no_sense_is_refused_and_no_dead_letter(qualify):
+    out_of_reach = STARTER.model_copy(update={"threshold": 5000})
+    await qualify.take(approved("p1", given=out_of_reach), captured("x", VP))
+    told, _ = qualify.events()
+    assert isinstance(told, ProposalRefused)
+    assert "/threshold: nobody can reach it" in told.reason
     letters = await qualify.client.get("/qualify/v1/dead-letters", headers=qualify.bearer("admin"))
-    assert [one["key"] for one in letters.json()["items"]] == ["p1"]
-    assert (await qualify.score("x"))["decision"] == "MQL"
+    assert letters.json()["items"] == []
+    await qualify.take(approved("p1"))  # approved again, mended
+    assert [type(one) for one in qualify.events()] == [DefinitionRetired, DefinitionPublished]
 
 
 async def test_a_batch_does_what_one_by_one_does(qualify):

@@ -17,6 +17,7 @@ from shared.contracts.events import (
     LeadNurtured,
     LeadQualified,
     LeadScored,
+    ProposalRefused,
 )
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import Stage
@@ -162,19 +163,19 @@ def test_an_outcome_moves_a_lead_that_was_handed_over_and_tells_nobody(unit):
     assert unit.leads.get("unknown") is None
 
 
-def test_an_approved_proposal_scores_from_the_next_transaction_on(unit):
-    retired, published = take(unit, approved(vp=40), approved(vp=40))
+def test_an_approved_proposal_scores_from_the_next_event_on(unit):
+    body = DefinitionBody.model_validate(definition())
+    first = approved(given=body, vp=40)
+    retired, published, told = take(unit, first, first, captured("x", VP))
     assert isinstance(retired, DefinitionRetired)
     assert isinstance(published, DefinitionPublished)
+    assert (told.definition_version, told.score) == (2, 40)
     assert [(one.version, one.status) for one in unit.definitions] == [
         (1, "retired"),
         (2, "published"),
     ]
-    assert take(unit, approved("p2", base=1, vp=45)) == []
-    then = Qualify(NOW)
-    then.definitions.hold(unit.definitions)
-    (told,) = take(then, captured("x", VP))
-    assert (told.definition_version, told.score) == (2, 40)
+    (refused,) = take(unit, approved("p2", base=1, given=body, vp=45))
+    assert isinstance(refused, ProposalRefused)
 
 
 def test_a_key_makes_one_version_and_another_document_needs_another_key(unit):
