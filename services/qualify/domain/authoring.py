@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from services.qualify.domain.documents import Form, check_values, escaped, read_document
 from services.qualify.domain.facts import known, meant
 from shared.conditions import did_you_mean
 from shared.contracts.definition import (
@@ -16,6 +15,7 @@ from shared.contracts.definition import (
     Level,
 )
 from shared.scorecard.definition import DefinitionError, InvalidDefinition, compile_definition
+from shared.scorecard.documents import Form, check_values, escaped, read_document
 
 GIVEN: Final = frozenset(
     {"version", "status", "created_at", "created_by", "updated_at", "published_at", "published_by"}

@@ -5,11 +5,11 @@ from typing import Any, Final
 from fastapi import Request
 
 from services.qualify.domain.authoring import read_definition
-from services.qualify.domain.documents import Form, Unreadable
 from services.qualify.http.callers import invalid
 from shared.contracts.definition import DefinitionBody
 from shared.contracts.problems import Problem
 from shared.scorecard.definition import InvalidDefinition
+from shared.scorecard.documents import Form, Unreadable
 
 YAML: Final = "application/yaml"
 """RFC 9512."""

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from services.qualify.domain.documents import to_yaml
 from services.qualify.domain.schema import definition_schema
 from services.qualify.domain.versions import Version
 from services.qualify.domain.words import in_words
@@ -34,6 +33,7 @@ from shared.runtime.paging import decode_number, listing
 from shared.runtime.unit import Transactions
 from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.differences import differences
+from shared.scorecard.documents import to_yaml
 
 LIMIT = Query(ge=1, le=200)
 Status = Literal["draft", "challenger", "published", "retired"]

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from shared.scorecard.definition import InvalidDefinition, compile_definition
 from shared.conditions import compile_condition, operand_from_text, operand_to_text
 from shared.contracts.definition import DefinitionBody
+from shared.scorecard.definition import InvalidDefinition, compile_definition
 
 Row = dict[str, str]
 PARTS: Final[dict[str, tuple[str, ...]]] = {

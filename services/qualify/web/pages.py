@@ -9,9 +9,6 @@ from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
 from services.qualify.domain.facts import unknown_fields
-from shared.scorecard.definition import compile_definition
-from shared.scorecard.differences import differences
-from shared.scorecard.scoring import Inputs, missed
 from services.qualify.domain.versions import Version
 from services.qualify.store.queries import find_version, lead_history, list_versions
 from services.qualify.store.unit import Qualify
@@ -21,6 +18,9 @@ from shared.contracts.problems import Problem
 from shared.db.database import Database
 from shared.runtime.paging import decode_number, encode_cursor
 from shared.runtime.unit import Transactions
+from shared.scorecard.definition import compile_definition
+from shared.scorecard.differences import differences
+from shared.scorecard.scoring import Inputs, missed
 from shared.web.pages import Pages, templates
 
 Reader = Annotated[
