@@ -11,11 +11,14 @@ import signal
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench_learning.compare import compare
 from tests.bench_learning.product import Trouble
 from tests.bench_learning.report import Report
+from tests.bench_learning.speed import run_speed
+from tests.bench_learning.studies import run_drift, run_looks, run_noise, run_year
 from tests.bench_learning.worlds import PLANS, QUICK, make
 
 
@@ -33,8 +36,14 @@ def run_worlds(report: Report, folder: Path, quick: bool) -> None:
     report.worlds_summed_up()
 
 
-PARTS = {
+Part = Callable[[Report, Path, bool], None]
+PARTS: dict[str, Part] = {
     "worlds": run_worlds,
+    "noise": lambda report, _, quick: run_noise(report, quick),
+    "looks": lambda report, _, quick: run_looks(report, quick),
+    "year": lambda report, _, quick: run_year(report, quick),
+    "drift": lambda report, _, quick: run_drift(report, quick),
+    "speed": lambda report, _, quick: run_speed(report, quick),
 }
 
 

@@ -33,6 +33,8 @@ class Compared:
     error: float
     """Standard error of an AUC on this half."""
     found: int
+    known: int
+    """Drivers that the final definition uses, and that the starter used already."""
     useless: int
     """Facts in the final definition that have nothing to do with the outcome."""
     final: Mapping[str, Any]
@@ -75,7 +77,7 @@ def _judged(world: World, product: Product, final: Mapping[str, Any]) -> Compare
     scored |= all_rivals([one.facts for one in answered], _labels(answered), facts)
     everything = all_rivals([one.facts for one in older], _labels(older), facts)
     scored |= {f"{name}, all leads": found for name, found in everything.items()}
-    used = {name.removeprefix("fields.") for name in fields_of(final)}
+    used = _facts(final)
     return Compared(
         world,
         answers=len(answered),
@@ -85,10 +87,15 @@ def _judged(world: World, product: Product, final: Mapping[str, Any]) -> Compare
         scores={n: (auc(v, labels), top_precision(v, labels)) for n, v in scored.items()},
         error=auc_error(scored["proposed"], labels),
         found=sum(bool(used & names) for names in world.drivers.values()),
+        known=sum(bool(_facts(starter()) & names) for names in world.drivers.values()),
         useless=len(used & world.useless),
         final=final,
         wanted=float(labels.mean()),
     )
+
+
+def _facts(definition: Mapping[str, Any]) -> set[str]:
+    return {name.removeprefix("fields.") for name in fields_of(definition)}
 
 
 def _labels(leads: Any) -> Floats:

@@ -32,7 +32,8 @@ class Report:
         self.console.print(
             f"  {one.world.name}: {one.answers} answers ({one.accepted} accepted), "
             f"{one.published} proposals published; AUC {areas} (± {one.error:.3f}); "
-            f"{one.found} of {len(one.world.drivers)} drivers, {one.useless} useless facts"
+            f"{one.found} of {len(one.world.drivers)} drivers (starter {one.known}), "
+            f"{one.useless} useless facts"
         )
         for refusal in one.refused:
             self.console.print(f"    [red]an approval was refused:[/red] {refusal}")
@@ -66,7 +67,8 @@ class Report:
         drivers = sum(len(one.world.drivers) for one in self._worlds)
         self.line(
             "true drivers that the final definition uses",
-            f"{sum(one.found for one in self._worlds)} of {drivers}; "
+            f"{sum(one.found for one in self._worlds)} of {drivers} "
+            f"(the starter: {sum(one.known for one in self._worlds)}); "
             f"and {sum(one.useless for one in self._worlds) / number:.1f} useless facts a world",
         )
         proposals = [one.published for one in self._worlds]

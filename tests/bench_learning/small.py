@@ -1,13 +1,13 @@
 """Small noisy worlds whose truth is a formula: made by the hundred, judged without the luck of
 the draw, since each lead's chance is known."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tests.bench_learning.figures import Floats
+from tests.bench_learning.judge import read, table_of
 
 CATEGORIES = {
     "source": ("search", "social", "newsletter", "partner", "event", "other"),
@@ -17,6 +17,7 @@ CATEGORIES = {
 }
 NUMBERS = ("employees", "visits", "budget", "tenure")
 FLAGS = ("phone", "website", "consent")
+FACTS = (*CATEGORIES, *NUMBERS, *FLAGS)
 MISSING = 0.12
 """How often a number or a category is not known."""
 UNSEEN = 0.6
@@ -43,14 +44,14 @@ class Leads:
 
 
 class SmallWorld:
-    """Facts of eleven kinds, of which a few decide. The same seed gives the same world."""
+    """Facts of eleven kinds, of which a few decide, or none. The same seed gives the same world."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, rate: float | None = None, drivers: int | None = None) -> None:
         self._rng = np.random.default_rng(seed)
-        self.base = float(np.log(1 / self._rng.uniform(2.5, 15) ** 1.0))
-        facts = [*CATEGORIES, *NUMBERS, *FLAGS]
-        drivers = self._rng.choice(facts, int(self._rng.integers(2, 5)), replace=False)
-        self.effects = [self._effect(str(name)) for name in drivers]
+        self.base = _log_odds(self._rng.uniform(0.06, 0.4) if rate is None else rate)
+        number = int(self._rng.integers(2, 5)) if drivers is None else drivers
+        chosen = self._rng.choice(FACTS, number, replace=False)
+        self.effects = [self._effect(str(name)) for name in chosen]
 
     def _effect(self, name: str) -> Effect:
         size = float(self._rng.uniform(0.4, 1.3) * self._rng.choice([-1, 1]))
@@ -96,18 +97,20 @@ class SmallWorld:
         """What reps say: 1 with each lead's chance."""
         return [int(yes) for yes in self._rng.random(len(chances)) < chances]
 
-    def starter(self) -> dict[str, Any]:
-        """A marketer's first definition: some of what is true, roughly, and as much that is not."""
+    def starter(self, guesses: int = 3) -> dict[str, Any]:
+        """A marketer's first definition: some of what is true, roughly, and some guesses; about
+        half of the leads reach its threshold."""
         told = [_criterion(effect) for effect in self.effects[: 1 + len(self.effects) // 2]]
-        guessed = self._rng.choice([*CATEGORIES, *NUMBERS, *FLAGS], 3, replace=False)
-        taken = {one["field"] for one in told}
-        told += [
-            _criterion(effect)
-            for name in guessed
-            if f"fields.{name}" not in taken
-            for effect in [self._effect(str(name))]
-        ]
-        return {"name": "Starter", "threshold": 10, "criteria": told, "exploration_rate": 0.02}
+        others = [name for name in FACTS if name not in {one["id"] for one in told}]
+        some = self._rng.choice(others, guesses, replace=False)
+        told += [{**_criterion(self._effect(str(name))), "points": 10} for name in some]
+        made = {"name": "Starter", "threshold": 0, "criteria": told, "exploration_rate": 0.02}
+        points = read({**made, "threshold": -1000}, table_of(self.leads(500).facts)).total
+        return {**made, "threshold": int(np.median(points))}
+
+
+def _log_odds(rate: float) -> float:
+    return float(np.log(rate / (1 - rate)))
 
 
 def _holds(effect: Effect, value: Any) -> bool:
@@ -127,17 +130,3 @@ def _criterion(effect: Effect) -> dict[str, Any]:
     if effect.values == {True}:
         return {**made, "operator": "is_true"}
     return {**made, "operator": "in", "value": sorted(effect.values)}
-
-
-def useless(count: int, seed: int, facts: int = 10) -> tuple[Leads, Mapping[str, Any]]:
-    """Leads whose facts say nothing about their chance, and a definition of as many criteria."""
-    rng = np.random.default_rng(seed)
-    held = rng.random((count, facts)) < rng.uniform(0.2, 0.8, facts)
-    leads = [{f"fields.f{at}": bool(has) for at, has in enumerate(row)} for row in held]
-    criteria = [
-        {"id": f"c{at}", "group": "fit", "field": f"fields.f{at}", "operator": "is_true",
-         "points": 10}
-        for at in range(facts)
-    ]  # fmt: skip
-    definition = {"name": "Useless", "threshold": 0, "criteria": criteria}
-    return Leads(leads, np.full(count, rng.uniform(0.2, 0.6))), definition
