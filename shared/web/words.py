@@ -94,3 +94,35 @@ FACT_WORDS: Final[Mapping[str, str]] = {
     "utm_campaign": "Campaign",
 }
 """Facts that a rep sees at a glance."""
+
+FACT_NAMES: Final[Mapping[str, str]] = {
+    **FACT_WORDS,
+    "company": "Company",
+    "company_domain": "Company's domain",
+    "job_title": "Job title",
+    "email_type": "Kind of e-mail address",
+    "has_phone": "Phone given",
+    "has_website": "Website given",
+    "has_message": "Message given",
+    "channel": "Channel",
+    "touches": "Times in touch",
+    "form_id": "Form",
+    "page_url": "Page",
+    "referrer": "Referrer",
+    "utm_medium": "Medium",
+    "utm_term": "Search term",
+    "utm_content": "Advertisement",
+}
+"""All facts and attribution that definitions and rules may look at."""
+
+
+def fact_name(name: str) -> str:
+    """What pages call a fact: a custom field and an activity by their own names."""
+    group, _, own = name.partition(".")
+    if group == "fields" and own:
+        return own
+    if group == "activity" and own:
+        kind, _, asked = own.partition(".")
+        plain = "any activity" if kind == "any" else kind.replace("_", " ")
+        return f"{plain}, days ago" if asked == "days_ago" else plain
+    return FACT_NAMES.get(name, name)

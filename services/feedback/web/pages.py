@@ -1,78 +1,106 @@
-"""The page where marketing reads what sales says back, and answers proposals."""
+"""The pages where marketing reads what sales says back, and decides what is made of it."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from services.feedback.domain.proposals import Proposal
-from services.feedback.handlers import proposals
+from services.feedback.domain.hints import Hint, capture_hints, routing_hints
+from services.feedback.domain.proposals import UNRESOLVED, Status
 from services.feedback.store import queries
 from services.feedback.store.figures import metrics
+from services.feedback.store.hints import newest_answers
+from services.feedback.store.names import leads_told
+from services.feedback.store.status import followed_up, learning_status
 from services.feedback.store.unit import Feedback
-from services.feedback.web.view import feedback_view
-from shared.access import Principal, Role, check_csrf, page_principal
-from shared.contracts.problems import Problem
+from services.feedback.web import evidence as shown_by
+from services.feedback.web import learning_pages, proposal_pages
+from services.feedback.web.hinting import areas, in_short
+from services.feedback.web.proposal_view import follow_up, proposal_view
+from services.feedback.web.shell import Marketer, page
+from services.feedback.web.standing import standing
+from services.feedback.web.view import figures_view
 from shared.contracts.vocabulary import Stage
 from shared.runtime.unit import Transactions
-from shared.web.pages import templates
+from shared.web.links import Links
 
-PAGES = templates(Path(__file__).parent / "templates")
-NOTE_LENGTH = 2000
-PROPOSALS_SHOWN = 20
-
-Marketer = Annotated[Principal, Depends(page_principal(Role.MARKETER, Role.ADMIN))]
-Note = Annotated[str, Form(max_length=NOTE_LENGTH)]
+RECENT = 20
+"""Proposals among which the open one and the last published one are looked for."""
 
 
 def router(
-    transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta]
+    transactions: Transactions[Feedback],
+    stuck_after: Mapping[Stage, timedelta],
+    look: Callable[[], None],
 ) -> APIRouter:
-    """The page and the forms on it."""
+    """All pages under ``/feedback/``; ``look`` has a look that was asked for seen to at once."""
     pages = APIRouter(prefix="/feedback", include_in_schema=False)
-
-    def view(conn: Connection) -> dict[str, Any]:
-        now = transactions.clock.now()
-        return feedback_view(
-            metrics(conn, now),
-            queries.stages(conn, now, stuck_after),
-            queries.list_proposals(conn, limit=PROPOSALS_SHOWN),
-        )
-
-    @pages.get("/", response_class=HTMLResponse)
-    async def show(request: Request, _: Marketer, done: str = "") -> Response:
-        shown = await transactions.db.read(view)
-        return PAGES.render(request, "feedback.html", done=done, **shown)
-
-    @pages.post("/proposals/{proposal_id}/approve", dependencies=[Depends(check_csrf)])
-    async def approve(proposal_id: str, principal: Marketer, note: Note = "") -> Response:
-        return await _settle(
-            transactions,
-            lambda unit: proposals.approve(unit, proposal_id, principal.key_id, note),
-        )
-
-    @pages.post("/proposals/{proposal_id}/dismiss", dependencies=[Depends(check_csrf)])
-    async def dismiss(proposal_id: str, principal: Marketer, note: Note = "") -> Response:
-        return await _settle(
-            transactions,
-            lambda unit: proposals.dismiss(unit, proposal_id, principal.key_id, note),
-        )
-
+    _add_overview(pages, transactions, stuck_after)
+    _add_hints(pages, transactions)
+    proposal_pages.add(pages, transactions)
+    learning_pages.add(pages, transactions, look)
     return pages
 
 
-async def _settle(
-    transactions: Transactions[Feedback], settle: Callable[[Feedback], Proposal]
-) -> Response:
-    """Back to the page, which shows what came of it; a conflict is news, not an error page."""
-    try:
-        done = (await transactions.run(settle)).status.value
-    except Problem as problem:
-        if problem.status != 409:
-            raise
-        done = "conflict"
-    return RedirectResponse(f"/feedback/?done={done}#proposals", status_code=303)
+def _add_overview(
+    pages: APIRouter,
+    transactions: Transactions[Feedback],
+    stuck_after: Mapping[Stage, timedelta],
+) -> None:
+    def view(conn: Connection) -> dict[str, Any]:
+        now = transactions.clock.now()
+        figures = figures_view(metrics(conn, now), queries.stages(conn, now, stuck_after))
+        return {**figures, **_learned(conn, transactions), "hints": in_short(_hints(conn))}
+
+    @pages.get("/", response_class=HTMLResponse)
+    async def overview(request: Request, _: Marketer) -> Response:
+        """How leads fare, and what the loop learned."""
+        return page(request, "overview", "/feedback/", **await transactions.db.read(view))
+
+
+def _learned(conn: Connection, transactions: Transactions[Feedback]) -> dict[str, Any]:
+    """The proposal that waits for a decision, or what is missing for one; and the last effect."""
+    now = transactions.clock.now()
+    status = learning_status(conn, now)
+    recent = queries.list_proposals(conn, limit=RECENT)
+    waiting = next((one for one in recent if one.status in UNRESOLVED), None)
+    published = next((one for one in recent if one.status is Status.PUBLISHED), None)
+    told = {
+        one["proposal_id"]: one
+        for one in followed_up(conn, [one for one in (waiting, published) if one], now)
+    }
+    effect = follow_up(told[published.proposal_id]) if published is not None else None
+    return {
+        "open": proposal_view(told[waiting.proposal_id], status["version"], {})
+        if waiting is not None
+        else None,
+        "followed": None
+        if effect is None or published is None
+        else {**effect, "href": f"/feedback/proposals/{published.proposal_id}"},
+        "stand": standing(status),
+        "warnings": shown_by.warnings(status["warnings"]),
+        "drift": shown_by.drift(status["drift"]),
+    }
+
+
+def _hints(conn: Connection) -> dict[str, list[Hint]]:
+    answers = newest_answers(conn)
+    return {"routing": routing_hints(answers), "capture": capture_hints(answers)}
+
+
+def _add_hints(pages: APIRouter, transactions: Transactions[Feedback]) -> None:
+    @pages.get("/hints", response_class=HTMLResponse)
+    async def hints(request: Request, _: Marketer) -> Response:
+        """Where rejections gather that are no fault of the definition."""
+        links: Links = getattr(request.app.state, "links", None) or Links()
+
+        def view(conn: Connection) -> list[dict[str, Any]]:
+            found = _hints(conn)
+            named = [lead for some in found.values() for one in some for lead in one.examples]
+            places = {"routing": links.routing + "/routing/"}
+            return areas(found, leads_told(conn, named), places)
+
+        return page(request, "hints", "/feedback/hints", areas=await transactions.db.read(view))

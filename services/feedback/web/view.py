@@ -1,9 +1,7 @@
-"""Figures put into the words and rows of the page."""
+"""Key figures put into the words and rows of the overview."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-from services.feedback.domain.proposals import UNRESOLVED, Proposal
 from shared.contracts.vocabulary import ReasonClass, RejectReason, Stage
 from shared.web.words import LEARNS_WORDS, MILESTONE_WORDS, REASON_NAMES, STAGE_WORDS
 
@@ -13,42 +11,11 @@ TONES: Final = {
     ReasonClass.PROCEDURAL: "back",
 }
 
-DONE: Final = {
-    "approved": ("ok", "Approved", "The new version is being made and published."),
-    "published": ("ok", "Published", "The new version is in force."),
-    "dismissed": (
-        "info",
-        "Dismissed",
-        "The proposal comes back only when there is half as much evidence again.",
-    ),
-    "conflict": (
-        "warn",
-        "Nothing was changed",
-        "This proposal was settled already, or another version has been published meanwhile.",
-    ),
-}
 
-BADGES: Final = {
-    "open": "info",
-    "approved": "warn",
-    "published": "ok",
-    "dismissed": "",
-    "superseded": "",
-    "withdrawn": "",
-    "challenger": "info",
-    "dropped": "",
-}
-
-
-def feedback_view(
-    metrics: dict[str, Any],
-    stages: dict[str, Any],
-    proposals: Sequence[Proposal],
-) -> dict[str, Any]:
-    """All the template needs."""
+def figures_view(metrics: dict[str, Any], stages: dict[str, Any]) -> dict[str, Any]:
+    """All that the template needs of them."""
     acceptance = metrics["acceptance"]
     return {
-        "notices": DONE,
         "overall": acceptance["overall"],
         "sla": metrics["sla_attainment"],
         "touch": metrics["time_to_first_touch"],
@@ -70,12 +37,6 @@ def feedback_view(
         "stuck_by_stage": [_stuck(row) for row in stages["stuck_by_stage"]],
         "stuck_count": stages["stuck_count"],
         "captured": stages["captured"],
-        "open": [_proposal(p) for p in proposals if p.status in UNRESOLVED],
-        "settled": [_proposal(p) for p in proposals if p.status not in UNRESOLVED],
-        "evidence": None,
-        "plot": [],
-        "waiting": [],
-        "missing": 0,
     }
 
 
@@ -103,13 +64,4 @@ def _class(row: dict[str, Any]) -> dict[str, Any]:
             {"label": REASON_NAMES[RejectReason(r["reason"])], "value": r["count"]}
             for r in row["reasons"]
         ],
-    }
-
-
-def _proposal(proposal: Proposal) -> dict[str, Any]:
-    document = proposal.document()
-    return {
-        **document,
-        "badge": BADGES[document["status"]],
-        "plot": [],
     }

@@ -1,0 +1,70 @@
+"""Where learning stands, in the words of a page."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.feedback.domain.samples import Group
+from shared.web.formats import number, when
+
+TITLES: Final = {
+    "no_definition": "No definition is published",
+    "looking": "It looks at the answers right now",
+    "retrying": "The last look was broken off; it is taken again soon",
+    "due": "A look at the answers is due",
+    "collecting": "Nothing to propose now",
+}
+LEFT_OUT_WORDS: Final = {
+    Group.NOT_DUE: "Accepted, outcome not due yet",
+    Group.PROCEDURAL: "Turned down for routing's sake",
+    Group.CLERICAL: "Turned down for faulty data",
+    Group.WAITING: "Wait for an answer",
+    Group.TIMED_OUT: "Not answered in time",
+    Group.BELOW: "Never reached a rep",
+}
+
+
+def standing(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Where learning stands, from ``learning_status``."""
+    state, last, coming = status["state"], status["last_look"], status["next_look"]
+    count, missing = status["answers"]["count"], coming["missing"]
+    title = TITLES[state]
+    if state == "collecting" and last is None:
+        title = f"{_more(missing)} until the first look"
+    facts = [("Answers that count", number(count))]
+    if last is not None:
+        facts.append(("Last look", when(last["at"])))
+        facts.append(("Answers then", number(last.get("answers"))))
+    if state in ("collecting", "due"):
+        facts.append(("Next look", "now" if not missing or state == "due" else _more(missing)))
+    failure = status["failure"]
+    return {
+        "ready": state != "no_definition",
+        "title": title,
+        "why": None if last is None else last.get("missing") or last.get("why") or None,
+        "facts": facts,
+        "failure": None if failure is None else failure["why"],
+        "may_ask": state in ("collecting", "retrying"),
+    }
+
+
+def groups(status: Mapping[str, Any]) -> dict[str, Any]:
+    """The leads that are learned from and those that are not, for pictures."""
+    answers = status["answers"]
+    used = [
+        {"label": "Good leads", "value": answers["good"], "tone": "ok"},
+        {"label": "Turned down as not fitting", "value": answers["bad"], "tone": "bad"},
+    ]
+    if status["label"] != "accepted":
+        used[1]["label"] = "Turned down, or came to nothing"
+    return {
+        "used": used if answers["count"] else [],
+        "left_out": [
+            {"label": LEFT_OUT_WORDS[Group(one["group"])], "value": one["leads"]}
+            for one in answers["left_out"]
+            if one["leads"]
+        ],
+    }
+
+
+def _more(count: int) -> str:
+    return f"{number(count)} more answered {'lead' if count == 1 else 'leads'}"
