@@ -21,8 +21,8 @@ FINE_BINS: Final = 20
 MAX_LEVELS: Final = 5
 MAX_CATEGORIES: Final = 60
 """Of a category's values only the most frequent are looked at; the others are one level."""
-MERGE_BELOW: Final = 4.5
-"""Chi-squared with one degree of freedom, 3.4 % by chance: below it, two neighbours are one."""
+MERGE_BELOW: Final = 7.0
+"""Chi-squared with one degree of freedom, 0.8 % by chance: below it, two neighbours are one."""
 PRIOR: Final = 10.0
 """Answers at the average rate that are added to each category before it is placed."""
 
@@ -56,6 +56,7 @@ class Answers:
 def levels_of(column: Column, answers: Answers) -> Candidate | None:
     """A fact as one candidate with levels; None when answers tell nothing apart by it."""
     ordered_from: int | None = None
+    sorted_out = 0
     if column.is_truth(answers.rows):
         conditions = _truth(column, answers)
     elif column.is_numeric(answers.rows):
@@ -64,7 +65,7 @@ def levels_of(column: Column, answers: Answers) -> Candidate | None:
         conditions = [*missing, *bins] if len(bins) > 1 else missing
         ordered_from = len(missing) if len(bins) > 1 else None
     else:
-        conditions = _categories(column, answers)
+        conditions, sorted_out = _categories(column, answers)
     if not conditions:
         return None
     return Candidate(
@@ -74,6 +75,7 @@ def levels_of(column: Column, answers: Answers) -> Candidate | None:
         conditions=tuple(conditions),
         codes=first_hold(column, conditions),
         ordered_from=ordered_from,
+        sorted_out=sorted_out,
     )
 
 
@@ -122,14 +124,14 @@ def _numbers(column: Column, answers: Answers) -> list[dict[str, Any]]:
     return [*chain, {"operator": "at_least", "value": cuts[-1]}]
 
 
-def _categories(column: Column, answers: Answers) -> list[dict[str, Any]]:
+def _categories(column: Column, answers: Answers) -> tuple[list[dict[str, Any]], int]:
     """Groups of the frequent values; the group nearest the average, with all that is rare, is
-    what levels leave over."""
+    what levels leave over. And how many values were grouped."""
     counts, wins = answers.tally(column)
     answered: dict[str, float] = {}
     accepted: dict[str, float] = {}
     spelled: dict[str, Any] = {}
-    for code in np.flatnonzero(counts[1:]) + 1:
+    for code in (np.flatnonzero(counts[1:]) + 1).tolist():
         value = column.values[code]
         for text in column.texts[code]:
             answered[text] = answered.get(text, 0.0) + counts[code]
@@ -152,7 +154,7 @@ def _categories(column: Column, answers: Answers) -> list[dict[str, Any]]:
 
     groups.sort(key=lambda group: (placed(group), group[0]))
     if not groups:
-        return _missing(column, answers)
+        return _missing(column, answers), 0
     parts = merged(
         np.array([group[1] for group in groups]),
         np.array([group[2] for group in groups]),
@@ -173,9 +175,8 @@ def _categories(column: Column, answers: Answers) -> list[dict[str, Any]]:
 
     over = next((one for one in joined if one[3]), min(joined, key=distance))
     named = sorted((one for one in joined if one is not over), key=distance, reverse=True)
-    return _missing(column, answers) + [
-        {"operator": "in", "value": [spelled[text] for text in one[0]]} for one in named
-    ]
+    levels = [{"operator": "in", "value": [spelled[text] for text in one[0]]} for one in named]
+    return _missing(column, answers) + levels, len(groups)
 
 
 def merged(answered: Floats, accepted: Floats, support: float) -> list[list[int]]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from services.feedback.learning.facts import Codes, Floats
+
+SORTED_COSTS: Final = 0.5
+"""What a value costs that answers put into a group, beside a weight of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +20,8 @@ class Candidate:
     does. A candidate without conditions is one of today's criteria as it is: ``share`` then says
     for each lead how much of the points it earns, 0 to 1. ``today`` is the criterion of the
     definition in force that has this shape. ``ordered_from`` is where bins of a number begin among
-    the conditions, lowest first.
+    the conditions, lowest first. ``sorted_out`` is how many values or words were put into groups by
+    their answers.
     """
 
     key: str
@@ -28,6 +32,7 @@ class Candidate:
     share: Floats | None = None
     today: Mapping[str, Any] | None = None
     ordered_from: int | None = None
+    sorted_out: int = 0
 
     @property
     def levels(self) -> int:
@@ -35,9 +40,9 @@ class Candidate:
         return 1 if self.codes is None else len(self.conditions) + 1
 
     @property
-    def freedom(self) -> int:
-        """How many weights are free."""
-        return max(self.levels - 1, 1)
+    def freedom(self) -> float:
+        """How many weights are free, and in part those that grouping has used up already."""
+        return max(self.levels - 1, 1) + SORTED_COSTS * max(self.sorted_out - self.levels, 0)
 
     def design(self) -> Floats:
         """Its columns in a model: one for each level, or the share."""

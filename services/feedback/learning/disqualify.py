@@ -31,7 +31,8 @@ def found(
     """New disqualifiers that the answers ``rows`` support, at most three."""
     labels = material.labels[rows]
     limit = min(MOST_ACCEPTED, AGAINST_AVERAGE * float(labels.mean() if len(rows) else 0.0))
-    ids, made = Names(base), []
+    ids = Names(base)
+    made: list[tuple[int, dict[str, Any]]] = []
     for name, column in material.columns.items():
         skipped = name in unusable or settings.signs.get(name) == "more"
         if skipped or name.startswith("activity.") or column.is_numeric(rows):
@@ -39,7 +40,7 @@ def found(
         answered, accepted = column.counts(rows), column.counts(rows, labels)
         codes = [
             code
-            for code in np.flatnonzero(answered[1:] >= LEAST) + 1
+            for code in (np.flatnonzero(answered[1:] >= LEAST) + 1).tolist()
             if (interval := wilson(int(accepted[code]), int(answered[code]))) is not None
             and interval.high < limit
             and isinstance(column.values[code], str | int | float)

@@ -150,9 +150,9 @@ def compare(found: Unseen, material: Material) -> Compared | None:
         return None
     shares = np.array([one[0] for one in parts])
     shares = shares / shares.sum()
-    before, after, difference = (
-        _pooled(shares, [part[place] for part in parts]) for place in (1, 2, 3)
-    )
+    before = _pooled(shares, [one[1] for one in parts])
+    after = _pooled(shares, [one[2] for one in parts])
+    difference = _pooled(shares, [one[3] for one in parts])
     assert difference.interval is not None
     error = (difference.interval.high - difference.interval.estimate) / Z95
     return Compared(before, after, difference.interval.estimate, error)

@@ -27,10 +27,10 @@ class Names:
             self._today.pop(candidate.today["id"], None)
             return str(candidate.today["id"])
         for name, one in self._today.items():
-            if one.get("levels") and one.get("field") == candidate.field:
-                if candidate.key == candidate.field:
-                    self._today.pop(name)
-                    return name
+            same = one.get("levels") and one.get("field") == candidate.field == candidate.key
+            if same:
+                self._today.pop(name)
+                return name
         return self.new(candidate.key)
 
     def new(self, key: str) -> str:

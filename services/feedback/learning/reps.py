@@ -38,8 +38,9 @@ class Reps:
 
 def estimate(log_odds: Floats, labels: Floats, weights: Floats, reps: Codes, number: int) -> Reps:
     """Offsets of ``number`` reps, given what the leads' criteria say."""
-    offsets = np.zeros(number + 1)
-    variance, spread = np.ones(number + 1), 0.7
+    offsets: Floats = np.zeros(number + 1)
+    variance: Floats = np.ones(number + 1)
+    spread = 0.7
     seen = np.bincount(reps, minlength=number + 1) > 0
     seen[0] = False
     middle = 0.0
@@ -50,10 +51,12 @@ def estimate(log_odds: Floats, labels: Floats, weights: Floats, reps: Codes, num
         middle += float(np.clip(slope.sum() / max(curve.sum(), 1e-9), -1, 1))
         prior = 1.0 / spread**2
         step = np.clip((slope - prior * offsets) / (curve + prior), -1, 1)
-        offsets = np.where(seen, offsets + step, 0.0)
-        variance = 1.0 / (curve + prior)
+        offsets = np.where(seen, offsets + step, 0.0).astype(float)
+        variance = np.asarray(1.0 / (curve + prior), float)
         if seen.sum() > 1:
-            offsets[seen] -= np.median(offsets[seen])  # peers are the middle, not the outlier
+            offsets[seen] -= float(
+                np.median(offsets[seen])
+            )  # peers are the middle, not the outlier
             square = float(np.mean(offsets[seen] ** 2 + variance[seen]))
             spread = float(np.clip(np.sqrt(square), NARROWEST, WIDEST))
     return Reps(offsets, np.sqrt(variance), spread)

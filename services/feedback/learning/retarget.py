@@ -42,8 +42,9 @@ def retarget(learner: Learner, z: float) -> Retarget | None:
         known = mql & ~np.isnan(labels)
         now = wilson(int(labels[known].sum()), int(known.sum()), z)
         enough = known.sum() >= LEAST
-        missed = now is not None and not now.low <= target.acceptance <= now.high
-        if not enough or not missed or abs(now.estimate - target.acceptance) < NEAR:
+        if now is None or not enough or now.low <= target.acceptance <= now.high:
+            return None
+        if abs(now.estimate - target.acceptance) < NEAR:
             return None
         text = (
             f"{now.estimate:.0%} of the MQLs of the last {weeks:.0f} weeks were accepted; the "

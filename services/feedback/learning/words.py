@@ -46,7 +46,11 @@ def words_of(column: Column, answers: Answers) -> list[Candidate]:
     if not frequent:
         return []
     weights = _weigh(column, answers, tokens, frequent)
-    return [_candidate(column, name, words) for name, words in _grouped(frequent, weights) if words]
+    return [
+        _candidate(column, name, words, len(frequent))
+        for name, words in _grouped(frequent, weights)
+        if words
+    ]
 
 
 def _weigh(
@@ -81,7 +85,7 @@ def _grouped(words: list[str], weights: dict[str, float]) -> list[tuple[str, lis
     return groups
 
 
-def _candidate(column: Column, name: str, words: list[str]) -> Candidate:
+def _candidate(column: Column, name: str, words: list[str], tried: int) -> Candidate:
     condition: dict[str, Any] = {"operator": "matches_word", "value": words}
     return Candidate(
         key=f"{column.field}.words_{name}",
@@ -89,4 +93,5 @@ def _candidate(column: Column, name: str, words: list[str]) -> Candidate:
         group=group_of(column.field),
         conditions=(condition,),
         codes=first_hold(column, [condition]),
+        sorted_out=tried // 2,
     )
