@@ -1,165 +1,344 @@
-"""A definition as somebody types it: form fields in, a document or mistakes by field out."""
+"""A definition as somebody types it: form fields in, a document out, and mistakes by field.
+
+A field is named like its place in the document, a JSON pointer with dashes for slashes:
+``/criteria/0/levels/1/points`` is typed into ``criteria-0-levels-1-points``.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import ValidationError
-
-from shared.conditions import compile_condition, operand_from_text, operand_to_text
+from services.qualify.domain.authoring import definition_of
+from services.qualify.web.typed import number_of, text_of, value_of, value_text
+from shared.conditions import ConditionError, compile_condition
 from shared.contracts.definition import DefinitionBody
-from shared.scorecard.definition import InvalidDefinition, compile_definition
+from shared.scorecard.definition import InvalidDefinition
+from shared.scorecard.documents import read_document, to_yaml
 
-Row = dict[str, str]
-PARTS: Final[dict[str, tuple[str, ...]]] = {
-    "criteria": ("id", "group", "field", "operator", "value", "points", "half_life_days"),
-    "disqualifiers": ("id", "field", "operator", "value"),
-    "grades": ("grade", "min_score"),
-}
-BLANK: Final[dict[str, Row]] = {
-    "criteria": {**dict.fromkeys(PARTS["criteria"], ""), "group": "fit", "operator": "equals"},
-    "disqualifiers": {**dict.fromkeys(PARTS["disqualifiers"], ""), "operator": "equals"},
-    "grades": dict.fromkeys(PARTS["grades"], ""),
-}
-SINGLE: Final = ("name", "note", "threshold", "cool_off_days")
-MAX_ROWS: Final = 120
+Texts = dict[str, str]
+Parts = Mapping[str, Any]
 
-_WORDS: Final = {
-    "int_parsing": "write a whole number",
-    "int_type": "write a whole number",
-    "int_from_float": "write a whole number",
-    "float_parsing": "write a number",
-    "float_type": "write a number",
-    "missing": "this is needed",
-    "string_too_short": "this is needed",
-    "string_pattern_mismatch": "use small letters, digits, dots, dashes and underscores",
-    "too_short": "add at least one",
+SINGLE: Final = ("name", "note", "threshold", "cool_off_days", "exploration_rate")
+CRITERIA: Final[Mapping[str, tuple[str, ...]]] = {
+    "field": ("id", "label", "group", "field", "operator", "value", "points", "half_life_days"),
+    "levels": ("id", "label", "group", "field", "otherwise"),
+    "activity": (
+        *("id", "label", "group", "activity", "count", "window_days"),
+        *("points", "cap", "half_life_days"),
+    ),
+    "when": ("id", "label", "group", "when", "points"),
 }
+"""What is typed of each form of a criterion, beside its levels."""
+DISQUALIFIERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "field": ("id", "field", "operator", "value"),
+    "when": ("id", "when"),
+}
+LEVEL: Final = ("operator", "value", "points", "label")
+GRADE: Final = ("grade", "min_score")
+GROUP_GRADE: Final = ("grade", "min_points")
+NUMBERS: Final = frozenset(
+    {"points", "otherwise", "count", "window_days", "half_life_days", "cap"}
+    | {"min_score", "min_points", "threshold", "cool_off_days"}
+)
+DEFAULTS: Final = {"group": "fit", "operator": "equals"}
+MOST_ROWS: Final = 200
+
+
+@dataclass(slots=True)
+class Row:
+    """A criterion or a disqualifier, in one of its forms."""
+
+    form: str
+    texts: Texts
+    levels: list[Texts] = field(default_factory=list)
+
+    @property
+    def filled(self) -> bool:
+        """Whether anything was typed."""
+        typed = (text for name, text in self.texts.items() if text != DEFAULTS.get(name, ""))
+        return any(typed) or any(map(_filled, self.levels))
+
+    def as_tree(self) -> str:
+        """Its condition as the beginning of conditions put together."""
+        names = ("field", "operator", "value")
+        leaf = _typed({name: self.texts[name] for name in names})
+        return to_yaml({"all": [leaf]}).strip()
+
+    def document(self) -> dict[str, Any]:
+        """Its part of the document. Raises InvalidDefinition when its conditions can't be read."""
+        made = _typed(self.texts)
+        if self.form == "levels":
+            made["levels"] = [_typed(level) for level in self.levels]
+        if "when" in self.texts:
+            made["when"] = read_document(self.texts["when"].encode(), "yaml") or {}
+        return made
 
 
 @dataclass(slots=True)
 class Draft:
     """What stands in the form's fields, all of it text, so that nothing typed is lost."""
 
-    single: Row
-    rows: dict[str, list[Row]]
-    errors: dict[str, str] = field(default_factory=dict)
-    """Message by field name, such as ``criteria-2-points``."""
+    single: Texts
+    criteria: list[Row]
+    disqualifiers: list[Row]
+    grades: list[Texts]
+    fit: list[Texts]
+    engagement: list[Texts]
+    grading: str = "score"
+    """``score`` for one grade by the score, ``matrix`` for one each by fit and engagement."""
+    errors: Texts = field(default_factory=dict)
+    """Message by field name; ``""`` is the whole."""
 
     @classmethod
-    def of_document(cls, document: Mapping[str, Any]) -> "Draft":
-        """A stored document, to be changed into the next version."""
-        single = {name: _text(document.get(name)) for name in SINGLE}
-        rows = {
-            part: [
-                {name: _text(plain.get(name)) for name in names}
-                for plain in map(_plain, document[part])
-            ]
-            for part, names in PARTS.items()
-        }
-        return cls({**single, "note": ""}, rows)
+    def of_document(cls, document: Parts) -> "Draft":
+        """A document that compiles, to be changed."""
+        matrix = document.get("grade_matrix")
+        single = {name: text_of(document.get(name)) for name in SINGLE}
+        rate = document.get("exploration_rate") or 0
+        single["exploration_rate"] = f"{round(rate * 100, 10):g}"
+        return cls(
+            single,
+            [_row(one, CRITERIA) for one in document["criteria"]],
+            [_row(one, DISQUALIFIERS) for one in document.get("disqualifiers") or []],
+            [_texts(one, GRADE) for one in document.get("grades") or []],
+            [_texts(one, GROUP_GRADE) for one in (matrix or {}).get("fit", [])],
+            [_texts(one, GROUP_GRADE) for one in (matrix or {}).get("engagement", [])],
+            "matrix" if matrix else "score",
+        )
 
     @classmethod
-    def of_form(cls, form: Mapping[str, Any]) -> "Draft":
+    def of_form(cls, form: Parts) -> "Draft":
         """What was sent; rows keep their order, gaps left by removed ones close."""
-        single = {name: _sent(form, name) for name in SINGLE}
-        rows: dict[str, list[Row]] = {}
-        for part, names in PARTS.items():
-            numbers = {
-                int(found[1])
-                for key in form
-                if (found := re.fullmatch(rf"{part}-([0-9]{{1,4}})-[a-z_]+", key))
-            }
-            rows[part] = [
-                {name: _sent(form, f"{part}-{number}-{name}") for name in names}
-                for number in sorted(numbers)[:MAX_ROWS]
-            ]
-        return cls(single, rows)
-
-    def add(self, part: str) -> None:
-        """One more blank row."""
-        if part in BLANK and len(self.rows[part]) < MAX_ROWS:
-            self.rows[part].append(dict(BLANK[part]))
-
-    def remove(self, part: str, number: int) -> None:
-        """One row less."""
-        if part in self.rows and 0 <= number < len(self.rows[part]):
-            del self.rows[part][number]
+        sent = _nested(form)
+        matrix = sent.get("grade_matrix")
+        return cls(
+            _sent(sent, SINGLE),
+            [_sent_row(one, CRITERIA) for one in _listed(sent.get("criteria"))],
+            [_sent_row(one, DISQUALIFIERS) for one in _listed(sent.get("disqualifiers"))],
+            [_sent(one, GRADE) for one in _listed(sent.get("grades"))],
+            [_sent(one, GROUP_GRADE) for one in _listed(_part(matrix, "fit"))],
+            [_sent(one, GROUP_GRADE) for one in _listed(_part(matrix, "engagement"))],
+            "matrix" if sent.get("grading") == "matrix" else "score",
+        )
 
     def check(self) -> DefinitionBody | None:
         """The definition, or None with ``errors`` filled. Blank rows are left out, and a criterion
-        without an id gets one made of its field."""
-        for part, rows in self.rows.items():
-            self.rows[part] = [row for row in rows if _is_filled(part, row)]
-        self._name_rows()
+        without a name gets one made of what it looks at."""
+        self._tidy()
         self.errors = {}
+        document = self.document()
         try:
-            body = DefinitionBody.model_validate(self._document())
-            compile_definition(0, body.model_dump(mode="json"))
-        except ValidationError as error:
-            for one in error.errors(include_url=False, include_input=False):
-                name = "-".join(str(step) for step in one["loc"] if not _is_type(step))
-                words = _WORDS.get(one["type"]) or one["msg"].removeprefix("Input ")
-                self.errors.setdefault(name, words)
-            return None
+            body = definition_of(document)
         except InvalidDefinition as error:
-            for mistake in error.errors:
-                name = mistake.pointer.removeprefix("/").replace("/", "-")
-                self.errors.setdefault(name, mistake.detail)
+            self.add_errors(error)
             return None
-        return body
+        return None if self.errors else body
 
-    def _document(self) -> dict[str, Any]:
-        criteria = [
-            {**_condition(row), "half_life_days": row["half_life_days"].strip() or None}
-            for row in self.rows["criteria"]
-        ]
-        return {
-            **{name: text.strip() for name, text in self.single.items()},
-            "criteria": criteria,
-            "disqualifiers": [_condition(row) for row in self.rows["disqualifiers"]],
-            "grades": self.rows["grades"],
+    def add_errors(self, error: InvalidDefinition) -> None:
+        """Put every mistake where it can be mended."""
+        for mistake in error.errors:
+            self._add_error(mistake.pointer.split("/")[1:], in_words(mistake.detail))
+
+    def _add_error(self, steps: list[str], words: str) -> None:
+        """Put a mistake at the deepest field on the way to its place."""
+        if steps == ["exploration_rate"] and "0.5" in words:
+            words = "write a share from 0 to 50 %"
+        names = set(self.names())
+        for length in range(len(steps), 0, -1):
+            name = "-".join(steps[:length])
+            if name in names:
+                rest = " ".join(_counted(steps[length:]))
+                self.errors.setdefault(name, f"at {rest}: {words}" if rest else words)
+                return
+        self.errors.setdefault("", words)
+
+    def document(self) -> dict[str, Any]:
+        """The document as typed, valid or not; conditions that can't be read are an error."""
+        made: dict[str, Any] = _typed(self.single)
+        rate = number_of(self.single["exploration_rate"])
+        made["exploration_rate"] = rate / 100 if isinstance(rate, int | float) else rate
+        for part, rows in (("criteria", self.criteria), ("disqualifiers", self.disqualifiers)):
+            made[part] = [self._part(f"{part}-{index}-when", row) for index, row in enumerate(rows)]
+        if self.grading == "matrix":
+            matrix = {"fit": self.fit, "engagement": self.engagement}
+            made["grade_matrix"] = {name: list(map(_typed, part)) for name, part in matrix.items()}
+        else:
+            made["grades"] = list(map(_typed, self.grades))
+        return {name: value for name, value in made.items() if value is not None}
+
+    def names(self) -> Iterator[str]:
+        """The fields that there are, and the places of lists."""
+        yield from (*SINGLE, "criteria", "disqualifiers", "grades")
+        for part, rows in (("criteria", self.criteria), ("disqualifiers", self.disqualifiers)):
+            for index, row in enumerate(rows):
+                yield from (f"{part}-{index}-{name}" for name in row.texts)
+                if row.form == "levels":
+                    yield f"{part}-{index}-levels"
+                for number, level in enumerate(row.levels):
+                    yield from (f"{part}-{index}-levels-{number}-{name}" for name in level)
+        for path in ("grades", "grade_matrix-fit", "grade_matrix-engagement"):
+            for index, grade in enumerate(self.listed(path) or []):
+                yield from (f"{path}-{index}-{name}" for name in grade)
+
+    def listed(self, path: str) -> list[Any] | None:
+        """The rows of a list, by the name of its fields; None for a name that is no list."""
+        inner = re.fullmatch(r"criteria-([0-9]{1,3})-levels", path)
+        if inner:
+            rows = self.criteria[int(inner[1]) : int(inner[1]) + 1]
+            return rows[0].levels if rows else None
+        lists: dict[str, list[Any]] = {
+            "criteria": self.criteria,
+            "disqualifiers": self.disqualifiers,
+            "grades": self.grades,
+            "grade_matrix-fit": self.fit,
+            "grade_matrix-engagement": self.engagement,
         }
+        return lists.get(path)
 
-    def _name_rows(self) -> None:
-        taken = {row["id"] for part in ("criteria", "disqualifiers") for row in self.rows[part]}
-        for part in ("criteria", "disqualifiers"):
-            for row in self.rows[part]:
-                if not row["id"]:
-                    stem = re.sub(r"[^a-z0-9]+", "_", row["field"].lower()).strip("_") or "rule"
-                    names = [stem[:56], *(f"{stem[:56]}_{n}" for n in range(2, 400))]
-                    row["id"] = next(name for name in names if name not in taken)
-                    taken.add(row["id"])
+    def _part(self, place: str, row: Row) -> dict[str, Any]:
+        try:
+            return row.document()
+        except InvalidDefinition as error:
+            self.errors.setdefault(place, error.errors[0].detail)
+            return {**_typed(row.texts), "when": {"field": "touches", "operator": "is_present"}}
 
-
-def _condition(row: Row) -> dict[str, Any]:
-    return {**row, "value": operand_from_text(row["operator"], row["value"])}
-
-
-def _plain(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With the operator's own name, which the form's list has, whatever alias was written."""
-    if "operator" not in item:
-        return item
-    condition = compile_condition(item["field"], item["operator"], item.get("value"))
-    return {**item, "operator": condition.operator.value, "value": condition.value}
-
-
-def _is_filled(part: str, row: Row) -> bool:
-    return any(text != BLANK[part][name] for name, text in row.items())
-
-
-def _is_type(step: Any) -> bool:
-    """A step of a Pydantic location that names a member of a union and no field."""
-    return step in ("str", "int", "float", "bool") or (isinstance(step, str) and "[" in step)
+    def _tidy(self) -> None:
+        self.criteria = [row for row in self.criteria if row.filled]
+        self.disqualifiers = [row for row in self.disqualifiers if row.filled]
+        self.grades, self.fit, self.engagement = (
+            [row for row in rows if _filled(row)]
+            for rows in (self.grades, self.fit, self.engagement)
+        )
+        named = [*self.criteria, *self.disqualifiers]
+        taken = {row.texts["id"] for row in named}
+        for row in named:
+            if not row.texts["id"]:
+                looks_at = row.texts.get("field") or row.texts.get("activity") or "rule"
+                stem = re.sub(r"[^a-z0-9]+", "_", looks_at.lower()).strip("_")[:56] or "rule"
+                names = [stem, *(f"{stem}_{n}" for n in range(2, 2 * MOST_ROWS))]
+                row.texts["id"] = next(name for name in names if name not in taken)
+                taken.add(row.texts["id"])
 
 
-def _sent(form: Mapping[str, Any], name: str) -> str:
-    value = form.get(name)
-    return value.strip()[:2000] if isinstance(value, str) else ""
+def form_of(item: Parts) -> str:
+    """Which form a criterion or disqualifier has."""
+    return next((name for name in ("when", "levels", "activity") if item.get(name)), "field")
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return operand_to_text(value)
+def blank(form: str, kind: Mapping[str, tuple[str, ...]] = CRITERIA) -> Row:
+    """A row with nothing in it."""
+    made = Row(form, blank_texts(kind[form]), [blank_texts(LEVEL)] if form == "levels" else [])
+    if form == "activity":
+        made.texts["group"] = "engagement"
+    return made
+
+
+def blank_texts(names: tuple[str, ...]) -> Texts:
+    """Fields with nothing typed into them."""
+    return {name: DEFAULTS.get(name, "") for name in names}
+
+
+def _row(item: Parts, kind: Mapping[str, tuple[str, ...]]) -> Row:
+    form = form_of(item)
+    levels = [_texts({**one, "field": item["field"]}, LEVEL) for one in item.get("levels") or []]
+    return Row(form, _texts(item, kind[form]), levels)
+
+
+def _texts(item: Parts, names: tuple[str, ...]) -> Texts:
+    """The parts of an item as they are typed, the operator by the name that the form's list has."""
+    if item.get("operator") and "field" in item:
+        try:
+            made = compile_condition(item["field"], item["operator"], item.get("value"))
+            item = {**item, "operator": made.operator.value, "value": made.value}
+        except ConditionError:
+            pass  # of a text that is not right yet
+    texts = {name: text_of(item.get(name)) for name in names}
+    if "value" in names:
+        texts["value"] = value_text(texts["operator"], item.get("value"))
+    if "when" in names:
+        texts["when"] = to_yaml(item["when"]).strip()
+    return texts
+
+
+def _typed(texts: Texts) -> dict[str, Any]:
+    """Texts as a part of a document; what is blank is left out, or None where it has to be said."""
+    made: dict[str, Any] = {
+        name: number_of(text) if name in NUMBERS else text
+        for name, text in texts.items()
+        if text or name in ("id", "name", "note")
+    }
+    if "operator" in texts:
+        value = value_of(texts["operator"], texts["value"])
+        made.pop("value", None)
+        if value is not None:
+            made["value"] = value
+    return made
+
+
+def _sent_row(sent: Parts, kind: Mapping[str, tuple[str, ...]]) -> Row:
+    form = str(sent.get("form"))
+    form = form if form in kind else "field"
+    levels = [_sent(one, LEVEL) for one in _listed(sent.get("levels"))] if form == "levels" else []
+    return Row(form, _sent(sent, kind[form]), levels)
+
+
+def _sent(sent: Parts, names: tuple[str, ...]) -> Texts:
+    return {
+        name: value.strip().replace("\r\n", "\n")
+        if isinstance(value := sent.get(name), str)
+        else ""
+        for name in names
+    }
+
+
+def _nested(form: Parts) -> dict[str, Any]:
+    """Fields by the steps of their names."""
+    root: dict[str, Any] = {}
+    for key, value in form.items():
+        *steps, last = key.split("-")[:6]
+        node: Any = root
+        for step in steps:
+            node = node.setdefault(step, {}) if isinstance(node, dict) else None
+        if isinstance(node, dict) and isinstance(value, str):
+            node[last] = value
+    return root
+
+
+def _listed(sent: Any) -> list[Parts]:
+    numbered = sent.items() if isinstance(sent, dict) else ()
+    rows: dict[int, Parts] = {
+        int(number): row
+        for number, row in numbered
+        if re.fullmatch("[0-9]{1,4}", number) and isinstance(row, dict)
+    }
+    return [rows[number] for number in sorted(rows)][:MOST_ROWS]
+
+
+def _part(sent: Any, name: str) -> Any:
+    return sent.get(name) if isinstance(sent, dict) else None
+
+
+def _filled(texts: Texts) -> bool:
+    return any(text != DEFAULTS.get(name, "") for name, text in texts.items())
+
+
+def _counted(steps: list[str]) -> list[str]:
+    """Steps to a place as people count."""
+    return [str(int(step) + 1) if step.isdecimal() else step for step in steps]
+
+
+_IN_WORDS: Final = {
+    "input should be a valid integer": "write a whole number",
+    "input should be a valid number": "write a number",
+    "field required": "this is needed",
+    "string should have at least": "this is needed",
+    "string should match pattern": "use small letters, digits, dots, dashes and underscores",
+    "list should have at least": "add at least one",
+}
+
+
+def in_words(detail: str) -> str:
+    """What a validator says, as a page says it."""
+    found = (words for start, words in _IN_WORDS.items() if detail.startswith(start))
+    return next(found, detail.removeprefix("input "))
