@@ -47,7 +47,7 @@ def definition_schema() -> dict[str, Any]:
         if part.get("type") == "object" and "properties" in part:
             part["additionalProperties"] = False
     made["properties"] |= {name: {"readOnly": True} for name in sorted(GIVEN)}
-    return {"$schema": DIALECT, "title": "Lead definition", **made}
+    return {"$schema": DIALECT, **made, "title": "Lead definition"}
 
 
 def _fact() -> dict[str, Any]:
