@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from services.qualify import http
+from services.qualify.computing import analysing
 from services.qualify.consumer import HANDLERS
 from services.qualify.handlers.rescoring import continue_rescore
 from services.qualify.seed import seed
@@ -14,6 +15,7 @@ from services.qualify.web import pages_router
 from shared.contracts.topics import topics_read_by
 from shared.runtime.consumer import Consumer
 from shared.runtime.http import create_app
+from shared.runtime.jobs import Jobs
 from shared.runtime.parts import Alarm
 from shared.runtime.service import Infra, Service, standard_parts
 from shared.runtime.unit import Transactions
@@ -47,8 +49,10 @@ def build(settings: Settings, infra: Infra) -> Service:
         description="Versioned lead definitions, and every lead's score explained.",
         max_body=MAX_BODY_BYTES,
     )
-    app.include_router(http.router(transactions))
-    app.include_router(pages_router(transactions))
+    jobs = Jobs("qualify.analysis")
+    analyse = analysing(jobs, infra.db.url)
+    app.include_router(http.router(transactions, analyse))
+    app.include_router(pages_router(transactions, analyse))
     consumer = Consumer(
         NAME,
         topics_read_by(NAME),
@@ -62,7 +66,7 @@ def build(settings: Settings, infra: Infra) -> Service:
         app=app,
         db=infra.db,
         migrations=MIGRATIONS,
-        parts=[consumer, rescoring, *standard_parts(infra, NAME, transactions)],
+        parts=[jobs, consumer, rescoring, *standard_parts(infra, NAME, transactions)],
         seed=lambda: seed(transactions),
     )
 

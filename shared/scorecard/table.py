@@ -69,7 +69,7 @@ class Column:
 
     __slots__ = ("_numbers", "codes", "values")
 
-    def __init__(self, values: Sequence[FactValue], codes: Whole) -> None:
+    def __init__(self, values: list[FactValue], codes: Whole) -> None:
         self.values: Final = values
         self.codes: Final = codes
         self._numbers: Real | None = None

@@ -18,15 +18,3 @@ class Evidence(Protocol):
     async def comparison(self, before: Version, after: Version) -> Comparison | None:
         """The published version and its challenger on the same leads; None if there are none."""
         ...
-
-
-class NoEvidence:
-    """Nothing is known."""
-
-    async def warnings(self, body: DefinitionBody) -> list[dict[str, str]]:
-        """No warnings."""
-        return []
-
-    async def comparison(self, before: Version, after: Version) -> Comparison | None:
-        """No comparison."""
-        return None
