@@ -11,13 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from services.feedback.domain.learning import LEASE
+from services.feedback.domain.learning import LEASE, missing_answers
 from services.feedback.domain.proposals import Change, Finding, Suggestion
 from services.feedback.domain.samples import Group
 from services.feedback.handlers import learning
 from services.feedback.handlers.learning import Begun
-from services.feedback.handlers.proposals import checked
-from services.feedback.learning.looks import Looks
+from services.feedback.handlers.proposals import body_of, checked
 from services.feedback.store import queries, samples
 from services.feedback.store.unit import Feedback
 from shared.runtime.jobs import JobFailed, Jobs
@@ -112,7 +111,7 @@ class Looking(Timer):
             return None
         groups = samples.count_groups(conn, choices.label, now)
         answers = groups[Group.GOOD] + groups[Group.BAD]
-        missing = Looks.of(looks.state).missing(answers, now, choices.min_answers)
+        missing = missing_answers(looks, choices, answers, now)
         self._short = Short(about, seq + missing, time.monotonic() + COUNT_SECONDS)
         return answers if looks.due(missing, now) else None
 
@@ -152,7 +151,7 @@ class Looking(Timer):
         request = {
             "database": db.url,
             "now": now,
-            "base": dict(begun.base.document),
+            "base": body_of(begun.base),
             "settings": begun.choices.for_learner(reps),
             "looks": begun.state,
         }
@@ -167,20 +166,27 @@ class Looking(Timer):
 
 
 def finding_of(answer: Mapping[str, Any], begun: Begun) -> Finding:
-    """The learner's answer. Raises KeyError and TypeError when it is no such answer."""
-    told = dict(answer)
-    proposed = told.pop("proposal")
-    suggestion = None
-    if proposed is not None:
-        body = checked(proposed["definition"])
-        changes = tuple(Change(**one) for one in proposed["changes"])
-        evidence = {**proposed["evidence"], "base": dict(begun.base.document)}
-        suggestion = Suggestion(body.model_dump(mode="json"), changes, evidence)
+    """The learner's answer. Raises KeyError, TypeError or Problem when it is no such answer."""
+    status = answer["status"]
+    base = body_of(begun.base)
+    suggestion, missing, looked = None, "", True
+    if answer["kind"] == "proposal":
+        body = checked(answer["definition"]).model_dump(mode="json")
+        evidence = {
+            **answer["evidence"],
+            "flips": answer["flips"],
+            "retarget": answer["retarget"],
+            "base": base,
+        }
+        suggestion = Suggestion(body, tuple(map(Change.of, answer["changes"])), evidence)
+    else:
+        missing, looked = answer["text"], answer["looked"]
     return Finding(
         base_version=begun.base.version,
-        answers=told.pop("answers"),
+        answers=status.get("answers", 0),
         suggestion=suggestion,
-        missing=tuple(told.pop("missing")),
-        looks=told.pop("looks"),
-        report=told,
+        missing=missing,
+        looked=looked,
+        looks=answer["looks"],
+        report={"reason": answer.get("reason"), **status, "evidence": answer.get("evidence")},
     )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.feedback.domain.samples import Label
+from services.feedback.learning.looks import Looks
 
 ROW: Final = 1
 """There is one row of each."""
@@ -15,6 +16,9 @@ MIN_ANSWERS: Final = 100
 
 LEASE: Final = timedelta(seconds=60)
 """A process that looks says so again before this is over; one that died is not waited for."""
+
+AGAIN_WITH: Final = 10
+AGAIN_AFTER: Final = timedelta(hours=1)
 
 RETRY_FIRST: Final = timedelta(minutes=1)
 RETRY_MOST: Final = timedelta(hours=1)
@@ -106,6 +110,20 @@ class Schedule:
     def due(self, missing: int, now: datetime) -> bool:
         """Whether a look may begin: no answer is ``missing``, or somebody asked for it."""
         return self.waits_until(now) is None and (self.asked_at is not None or missing == 0)
+
+
+def missing_answers(schedule: Schedule, choices: Choices, answers: int, now: datetime) -> int:
+    """How many more answers it takes until the next look; 0 when it is due.
+
+    When the last one came too early after all (all answers equal, say), it is tried again with some
+    more answers, or after a while.
+    """
+    missing = Looks.of(schedule.state).missing(answers, now, choices.min_answers)
+    last, at = schedule.last, schedule.looked_at
+    if last is None or at is None or last.get("looked", True) or now - at >= AGAIN_AFTER:
+        return missing
+    some = max(AGAIN_WITH, last["answers"] // 20)
+    return max(missing, last["answers"] + some - answers)
 
 
 def claimed(looks: Schedule, lease: str, now: datetime) -> Schedule:

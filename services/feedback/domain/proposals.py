@@ -7,7 +7,7 @@ nobody has edited; who approves a proposal approves the document they read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -59,16 +59,33 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that a proposal changes, in words; None: not there."""
+    """One thing that a proposal changes, in words; None: not there. ``levels`` are the answers that
+    speak for it, by level of the criterion."""
 
     what: str
     before: str | None
     after: str | None
     why: str = ""
+    criterion_id: str | None = None
+    disqualifier_id: str | None = None
+    levels: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Change":
+        """A change from its JSON members; others are passed over."""
+        return cls(
+            document["what"],
+            document["before"],
+            document["after"],
+            document.get("why", ""),
+            document.get("criterion_id"),
+            document.get("disqualifier_id"),
+            tuple(document.get("levels") or ()),
+        )
 
     def document(self) -> dict[str, Any]:
         """The change as JSON-ready members."""
-        return {"what": self.what, "before": self.before, "after": self.after, "why": self.why}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +152,16 @@ class Suggestion:
 class Finding:
     """What came of a look: a suggestion, or what is ``missing`` to make one, in words.
 
-    ``answers`` is how many were looked at, ``looks`` the learner's account of the error it has
-    spent, ``report`` what else it found: drift, reps, exploration.
+    ``answers`` is how many were looked at, ``looked`` False when it was too early for a look after
+    all, ``looks`` the learner's account of the error it has spent, ``report`` what else it found:
+    drift, reps, warnings.
     """
 
     base_version: int
     answers: int
     suggestion: Suggestion | None = None
-    missing: tuple[str, ...] = ()
+    missing: str = ""
+    looked: bool = True
     looks: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
 
@@ -196,8 +215,9 @@ def decide(
         return Leave("The open proposal was edited by hand, so this look leaves it alone.")
     suggestion = finding.suggestion
     if suggestion is None:
-        why = " ".join(finding.missing) or "Nothing better was found."
-        return Leave(why) if is_open is None else Withdraw(is_open.proposal_id, why)
+        if is_open is None or not finding.looked:
+            return Leave(finding.missing)
+        return Withdraw(is_open.proposal_id, finding.missing)
     if is_open is not None and same_document(is_open.definition, suggestion.definition):
         return Refresh(is_open.proposal_id, suggestion)
     before = _turned_down(finding, base, suggestion, turned_down)

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.feedback.domain.learning import Choices, Schedule, claimed, failed, stopped
+from services.feedback.domain.learning import (
+    Choices,
+    Schedule,
+    claimed,
+    failed,
+    missing_answers,
+    stopped,
+)
 from services.feedback.domain.proposals import (
     Finding,
     Leave,
@@ -17,8 +24,7 @@ from services.feedback.domain.proposals import (
     Withdraw,
     decide,
 )
-from services.feedback.handlers.proposals import PROPOSALS
-from services.feedback.learning.looks import Looks
+from services.feedback.handlers.proposals import PROPOSALS, body_of
 from services.feedback.store.aggregates import REFUSED_FOR_NOW, STANDING
 from services.feedback.store.unit import Feedback
 from shared.contracts.definition import DefinitionBody
@@ -72,9 +78,11 @@ def begin(unit: Feedback, answers: int) -> Begun | None:
     """Begin a look, if one is due with so many answers and nobody is at it."""
     unit.lock([_LOOKS])
     looks, base, choices = unit.schedule(), unit.in_force(), unit.chosen()
-    missing = Looks.of(looks.state).missing(answers, unit.now, choices.min_answers)
+    missing = missing_answers(looks, choices, answers, unit.now)
     if base is None or not looks.due(missing, unit.now):
         return None
+    if any(one.status is Status.APPROVED for one in unit.proposals.select(STANDING)):
+        return None  # what comes of it decides what there is to look at
     lease = new_id()
     unit.looks.put(claimed(looks, lease, unit.now))
     return Begun(lease, base, choices, looks.state)
@@ -116,14 +124,15 @@ def apply(unit: Feedback, lease: str, finding: Finding) -> str | None:
     last = {
         "answers": finding.answers,
         "base_version": finding.base_version,
+        "looked": finding.looked,
         "done": done,
         "why": why,
-        "missing": list(finding.missing),
+        "missing": finding.missing,
         **finding.report,
     }
     unit.looks.put(
         Schedule(
-            state=finding.looks,
+            state=finding.looks if done == "proposed" else _nothing_proposed(finding.looks),
             last=last,
             looked_at=unit.now,
             asked_at=None if current else unit.now,
@@ -132,10 +141,18 @@ def apply(unit: Feedback, lease: str, finding: Finding) -> str | None:
     return done
 
 
+def _nothing_proposed(looks: Mapping[str, Any]) -> dict[str, Any]:
+    """The account of a look that found something which nobody needs to be asked about again."""
+    taken = [dict(one) for one in looks.get("taken") or ()]
+    if taken:
+        taken[-1]["proposed"] = False
+    return {**looks, "taken": taken}
+
+
 def _decide(unit: Feedback, finding: Finding, base: Version) -> tuple[str, str]:
     standing = {one.proposal_id: one for one in unit.proposals.select(STANDING)}
     turned_down = unit.proposals.select(REFUSED_FOR_NOW)
-    match decide(finding, base.document, list(standing.values()), turned_down):
+    match decide(finding, body_of(base), list(standing.values()), turned_down):
         case Propose(suggestion, replaces):
             if replaces is not None:
                 _settle(unit, standing[replaces], Status.SUPERSEDED)
@@ -176,7 +193,7 @@ def _propose(unit: Feedback, finding: Finding, suggestion: Suggestion) -> None:
             proposal_id=proposal.proposal_id,
             base_version=proposal.base_version,
             definition=DefinitionBody.model_validate(suggestion.definition),
-            changes=[Change(**one.document()) for one in suggestion.changes],
+            changes=[Change.model_validate(one.document()) for one in suggestion.changes],
             evidence=dict(suggestion.evidence),
             proposed_at=unit.now,
         )

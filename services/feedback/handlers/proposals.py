@@ -1,6 +1,6 @@
 """Answer proposals, and follow what becomes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from services.feedback.domain.proposals import (
 )
 from services.feedback.store.aggregates import NOT_RETIRED, STANDING
 from services.feedback.store.unit import Feedback
-from shared.contracts.definition import DefinitionBody
+from shared.contracts.definition import DefinitionBody, DefinitionDocument
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
     DefinitionChallenging,
@@ -110,7 +110,7 @@ def edit(unit: Feedback, proposal_id: str, body: DefinitionBody, by: str) -> Pro
     base = _base(unit, proposal)
     document = body.model_dump(mode="json")
     checked(document)
-    changes = in_words(base.document, document)
+    changes = _in_words(body_of(base), document, proposal.changes)
     if not changes:
         _invalid([("/definition", f"this is version {base.version}: dismiss the proposal instead")])
     edited = replace(
@@ -200,9 +200,22 @@ def checked(document: Mapping[str, Any]) -> DefinitionBody:
     return body
 
 
-def in_words(base: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[Change, ...]:
-    """What the document changes of the version in force."""
-    return tuple(Change(one.what, one.before, one.after) for one in differences(base, document))
+def body_of(version: Version) -> dict[str, Any]:
+    """The document of a version without its number and status, with everything that documents have
+    today."""
+    whole = DefinitionDocument.model_validate(version.document).model_dump(mode="json")
+    return {key: value for key, value in whole.items() if key not in ("version", "status")}
+
+
+def _in_words(
+    base: Mapping[str, Any], document: Mapping[str, Any], told: Sequence[Change]
+) -> tuple[Change, ...]:
+    """What the document changes of the version in force; what was proposed so keeps its reasons."""
+    known = {(one.what, one.before, one.after): one for one in told}
+    return tuple(
+        known.get((one.what, one.before, one.after)) or Change(one.what, one.before, one.after)
+        for one in differences(base, document)
+    )
 
 
 def _invalid(errors: Any) -> None:

@@ -143,7 +143,7 @@ PROPOSALS = Aggregate(
     Proposal,
     decode={
         "status": Status,
-        "changes": lambda stored: tuple(Change(**one) for one in stored),
+        "changes": lambda stored: tuple(map(Change.of, stored)),
     },
 )
 STANDING = Selection[Proposal](

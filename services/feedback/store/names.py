@@ -34,9 +34,7 @@ def leads_told(conn: Connection, lead_ids: Collection[str]) -> dict[str, Told]:
     )
     query = (
         select(samples.c.lead_id, samples.c.facts, mqls.c.answer, attempts.c.reason)
-        .outerjoin(
-            mqls, and_(mqls.c.lead_id == samples.c.lead_id, mqls.c.cycle == samples.c.cycle)
-        )
+        .outerjoin(mqls, and_(mqls.c.lead_id == samples.c.lead_id, mqls.c.cycle == samples.c.cycle))
         .outerjoin(attempts, last_answer)
         .where(samples.c.lead_id.in_(lead_ids))
         .order_by(samples.c.cycle, attempts.c.attempt)

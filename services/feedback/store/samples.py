@@ -29,7 +29,7 @@ def forget_before(conn: Connection, lead_ids: Sequence[str]) -> None:
 
 
 def read_samples(conn: Connection, label: Label, now: datetime) -> Iterator[Sample]:
-    """Every sample with its label as of ``now``, in the order of the decisions."""
+    """The newest sample of every lead with its label as of ``now``, in the order of the decisions."""
     sqlite = conn.dialect.name == "sqlite"
     reading = conn.execution_options(yield_per=CHUNK)
     rows = reading.execute(text(_every(conn.dialect.name)), _given(sqlite, label, now))
@@ -38,7 +38,7 @@ def read_samples(conn: Connection, label: Label, now: datetime) -> Iterator[Samp
 
 
 def count_groups(conn: Connection, label: Label, now: datetime) -> dict[Group, int]:
-    """How many samples are in each group as of ``now``."""
+    """How many leads are in each group as of ``now``, by their newest samples."""
     found = _COUNT.run(conn, label=label.value, now=now, before=now - timedelta(days=DUE_DAYS))
     counts = {Group(row.part): int(row.leads) for row in found}
     return {group: counts.get(group, 0) for group in Group}
@@ -115,6 +115,11 @@ def _plus_due(dialect: str, moment: str) -> str:
     return f"date({moment}, '+{DUE_DAYS} days') || substr({moment}, 11)"
 
 
+_NEWEST: Final = (
+    "NOT EXISTS (SELECT 1 FROM samples AS n WHERE n.lead_id = s.lead_id AND n.cycle > s.cycle)"
+)
+
+
 @cache
 def _grouped(dialect: str) -> str:
     """Each sample with its group (``part``) and since when that is known."""
@@ -170,7 +175,7 @@ def _grouped(dialect: str) -> str:
 
 @cache
 def _every(dialect: str) -> str:
-    return f"SELECT * FROM ({_grouped(dialect)}) AS t ORDER BY decided_at, lead_id, cycle"  # noqa: S608
+    return f"{_grouped(dialect)} WHERE {_NEWEST} ORDER BY s.decided_at, s.lead_id"
 
 
 def _judged(dialect: str) -> str:
@@ -196,7 +201,10 @@ _FORGET = Statement(
     )
 )
 _COUNT = Statement(
-    lambda dialect: f"SELECT part, count(*) AS leads FROM ({_grouped(dialect)}) AS t GROUP BY part"  # noqa: S608
+    lambda dialect: (
+        f"SELECT part, count(*) AS leads FROM ({_grouped(dialect)} WHERE {_NEWEST}) AS t "  # noqa: S608
+        "GROUP BY part"
+    )
 )
 _JUDGED = Statement(_judged)
 _REPS = Statement("SELECT count(DISTINCT rep_id) FROM attempts WHERE assigned_at >= :since")

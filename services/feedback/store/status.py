@@ -8,13 +8,12 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from services.feedback.domain.follow_up import FollowUp
-from services.feedback.domain.learning import Schedule
+from services.feedback.domain.learning import Schedule, missing_answers
 from services.feedback.domain.proposals import Proposal, Status
 from services.feedback.domain.samples import LEFT_OUT, Group, Label
-from services.feedback.learning.looks import Looks
 from services.feedback.store import queries, samples
 
-REPORTED: Final = ("drift", "reps", "exploration", "warnings")
+REPORTED: Final = ("drift", "reps", "warnings")
 """What the newest look found beside a proposal."""
 
 
@@ -25,7 +24,7 @@ def learning_status(conn: Connection, now: datetime) -> dict[str, Any]:
     good, bad = groups[Group.GOOD], groups[Group.BAD]
     version = queries.version_in_force(conn)
     waiting = queries.open_proposal(conn)
-    missing = Looks.of(looks.state).missing(good + bad, now, choices.min_answers)
+    missing = missing_answers(looks, choices, good + bad, now)
     last = dict(looks.last or {})
     return {
         **choices.document(),
@@ -107,7 +106,12 @@ def _predicted(proposal: Proposal) -> dict[str, float | None]:
     after = proposal.evidence.get("after") or {}
     edited = proposal.edited_at is not None
     return {
-        "before": before.get("precision"),
-        "predicted": None if edited else after.get("precision"),
-        "predicted_per_week": None if edited else after.get("mqls_per_week"),
+        "before": _estimate(before.get("precision")),
+        "predicted": None if edited else _estimate(after.get("precision")),
+        "predicted_per_week": None if edited else _estimate(after.get("per_week")),
     }
+
+
+def _estimate(figure: Any) -> float | None:
+    """The estimate of a figure with its interval."""
+    return figure.get("estimate") if isinstance(figure, dict) else None

@@ -391,8 +391,8 @@ def suggestion(points: Mapping[str, int] | None = None, **evidence: Any) -> Sugg
     document = definition_of(points or {"size": 40, "title": 20})
     changes = (Change("Criterion size: points", "+30", "+40", "accepted more often"),)
     figures = {
-        "before": {"precision": 0.5, "mqls_per_week": 20.0},
-        "after": {"precision": 0.7, "mqls_per_week": 15.0},
+        "before": {"precision": {"estimate": 0.5}, "per_week": {"estimate": 20.0}},
+        "after": {"precision": {"estimate": 0.7}, "per_week": {"estimate": 15.0}},
     }
     return Suggestion(document, changes, {"label": "accepted", **figures, **evidence})
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.feedback.consumer import HANDLERS
 from services.feedback.store.unit import Feedback
 from shared.contracts.envelope import Event
-from shared.contracts.events import EventData
+from shared.contracts.events import EventData, Qualification
 from shared.contracts.vocabulary import Stage
 from tests.services.feedback.lives import (
     START,
@@ -46,6 +46,13 @@ def test_any_interleaving_gives_the_same_state_and_feedback(seed: int) -> None:
     assert emitted(other) == emitted(true)
     for cycle in range(1, life.cycle + 1):
         assert other.mql(life.lead_id, cycle) == true.mql(life.lead_id, cycle)
+    assert {one.cycle: one for one in other.samples} == {one.cycle: one for one in true.samples}
+    assert {one.cycle for one in true.samples} == _cycles_to_learn_from(life)
+
+
+def _cycles_to_learn_from(life: Life) -> set[int]:
+    decided = any(isinstance(event.data, Qualification) for event in life.events)
+    return set(range(1, life.cycle + 1)) or ({0} if decided else set())
 
 
 def test_an_answer_waits_for_the_decision_it_judges() -> None:
@@ -76,10 +83,17 @@ async def _state(url: str, events: list[Event[Any]], batch: int) -> dict[str, An
             for lead_id in sorted({event.data.lead_id for event in events})
         ]
         metrics = await feedback.metrics()
+        samples = await feedback.samples()
     by_lead: dict[str, list[Any]] = {}
     for event in log:
         by_lead.setdefault(event["subject"], []).append(event["data"])
-    return {"leads": leads, "stages": stages, "feedback": by_lead, "metrics": metrics}
+    return {
+        "leads": leads,
+        "stages": stages,
+        "feedback": by_lead,
+        "metrics": metrics,
+        "samples": samples,
+    }
 
 
 async def test_batches_equal_one_by_one_in_any_order(database_url: str, tmp_path: Any) -> None:
