@@ -19,7 +19,8 @@ from services.feedback.handlers.learning import Begun
 from services.feedback.handlers.proposals import body_of, checked
 from services.feedback.store import queries, samples
 from services.feedback.store.unit import Feedback
-from shared.runtime.jobs import JobFailed, Jobs
+from shared.db.errors import is_transient
+from shared.runtime.jobs import JobBusy, JobFailed, Jobs
 from shared.runtime.parts import Timer, describe
 from shared.runtime.unit import Transactions
 
@@ -129,12 +130,14 @@ class Looking(Timer):
             finding = job.result()
             await transactions.run(lambda unit: learning.apply(unit, lease, finding))
             self._retry_at = None
-        except JobFailed as error:
+        except (JobBusy, JobFailed) as error:
             # With Retry-After it is not the look's fault: the service stops, or others compute.
             why = None if error.headers else error.detail
             await transactions.run(lambda unit: learning.give_up(unit, lease, why))
             self._due = True
         except Exception as error:
+            if is_transient(error):
+                raise  # without the database nothing can be said: the lease runs out
             log.warning("a look at the answers failed: %s", describe(error))
             why = f"What the learner answered could not be used ({type(error).__name__})."
             await transactions.run(lambda unit: learning.give_up(unit, lease, why))

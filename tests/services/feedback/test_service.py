@@ -4,8 +4,11 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
+import orjson
 import pytest
 
 from services.feedback.service import MIGRATIONS, NAME, build
@@ -22,8 +25,9 @@ from shared.db.migrations import migrate, pending
 from shared.db.tables import runtime_metadata
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import Infra
+from shared.scorecard.definition import compile_definition
 from shared.web.links import Links
-from tests.services.feedback.lives import START, answers, published
+from tests.services.feedback.lives import START, Life, published
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
@@ -58,6 +62,20 @@ async def read_until(subscription: Subscription, enough: int) -> list[Received]:
     return got
 
 
+def leads(many: int) -> list[Event[Any]]:
+    """Leads of two months; of one industry nearly all are accepted, of the others nearly none."""
+    random, start = Random(4), datetime.now(UTC) - timedelta(days=60)
+    lives = []
+    for number in range(many):
+        industry = random.choice(["Software", "Retail"])
+        facts = {"size": "10", "industry": industry, "employees": random.randrange(5, 500)}
+        at = start + number * timedelta(days=60) / many
+        life = Life(facts=facts, at=at).captured().qualified().assigned(f"rep-{number % 3}")
+        liked = random.random() < (0.9 if industry == "Software" else 0.15)
+        lives.append(life.accepted() if liked else life.rejected())
+    return [event for life in lives for event in life.events]
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("kind", ["local", "kafka"])
 async def test_answers_in_a_proposal_and_feedback_out(
@@ -79,20 +97,23 @@ async def test_answers_in_a_proposal_and_feedback_out(
         await bus.create_topics()
         access = await stack.enter_async_context(Access.open(database_url))
         infra = Infra(databases[NAME], bus, access, SystemClock(), Links())
-        service = build(Settings(evidence_seconds=0.05), infra)
+        service = build(Settings(learning_seconds=0.05), infra)
         for part in service.parts:
             await part.start()
             stack.push_async_callback(part.stop)
-        await publish(bus, databases, [published(), *answers((30, 0), (0, 30))])
+        await publish(bus, databases, [published(), *leads(240)])
         marketing = await bus.subscribe("marketing", ["lead.feedback"], from_the_beginning)
         stack.push_async_callback(marketing.close)
-        feedback = await read_until(marketing, 60)
+        feedback = await read_until(marketing, 240)
         assert {m.headers["ce_type"] for m in feedback} == {"leadloop.feedback.recorded.v1"}
         qualify = await bus.subscribe("qualify", ["definition.proposed"], from_the_beginning)
         stack.push_async_callback(qualify.close)
-        assert (await read_until(qualify, 1))[0].headers["ce_type"] == (
-            "leadloop.definition.proposed.v1"
-        )
+        (proposed,) = await read_until(qualify, 1)
+        assert proposed.headers["ce_type"] == "leadloop.definition.proposed.v2"
+        data = orjson.loads(proposed.value or b"")
+        compile_definition(2, data["definition"])
+        assert "industry" in str(data["definition"]["criteria"])
+        assert data["evidence"]["answers"] > 0
 
         async def all_well() -> bool:
             return [await part.check() for part in service.parts] == [None] * len(service.parts)
