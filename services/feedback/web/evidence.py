@@ -13,7 +13,7 @@ from services.feedback.domain.samples import Label
 from services.feedback.store.names import Told
 from shared.contracts.vocabulary import RejectReason
 from shared.scorecard.intervals import wilson
-from shared.web.formats import number, percent, signed, when
+from shared.web.formats import number, percent, signed
 from shared.web.words import REASON_NAMES
 
 GOOD_WORDS: Final = {
@@ -21,7 +21,7 @@ GOOD_WORDS: Final = {
     Label.SQL.value: ("SQLs, of its MQLs", "would become an SQL"),
     Label.WON.value: ("Won, of its MQLs", "would be won"),
 }
-FLIPS_SHOWN: Final = 12
+FLIPS_SHOWN: Final = 8
 Found = dict[str, float]
 
 
@@ -161,9 +161,8 @@ def sample(evidence: Mapping[str, Any]) -> list[tuple[str, Any]]:
         shown.append(("Of these, answered", number(evidence["answers"])))
     begin, end = _moment(evidence.get("from")), _moment(evidence.get("to"))
     if begin is not None and end is not None:
-        shown.append(("From", when(begin)))
-        shown.append(("To", when(end)))
-    if isinstance(evidence.get("explored"), int):
+        shown.append(("They came", f"{_day(begin)} to {_day(end)}"))
+    if evidence.get("explored"):
         shown.append(("Explored, from below the threshold", number(evidence["explored"])))
     return shown
 
@@ -198,10 +197,11 @@ def differences(evidence: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def reps(told: Any) -> list[dict[str, Any]]:
     """Each rep's acceptance as counted, and on like leads: the pooled shift of the log-odds,
-    applied to the acceptance of all reps together."""
+    applied to the acceptance of the reps who are not far off the others."""
     rows = [one for one in told or [] if one.get("answers")]
-    answers = sum(one["answers"] for one in rows)
-    overall = sum(one["accepted"] for one in rows) / answers if answers else 0.0
+    peers = [one for one in rows if not one.get("counts_less")]
+    answers = sum(one["answers"] for one in peers)
+    overall = sum(one["accepted"] for one in peers) / answers if answers else 0.0
     if not 0 < overall < 1:
         return []
     middle = math.log(overall / (1 - overall))
@@ -246,7 +246,13 @@ def drift(told: Any) -> dict[str, Any] | None:
         rows.append(_row(label, None, then.get(name), now.get(name), digits))
     text = told.get("text")
     said = [text] if isinstance(text, str) else list(text or [])
-    return {"text": " ".join(said) or None, "measures": rows} if rows or said else None
+    change, shifts = told.get("difference") or {}, told.get("shifts") or []
+    matters = change.get("low", 0) > 0 or change.get("high", 0) < 0
+    return {
+        "text": " ".join(map(str, said)) or None,
+        "measures": rows,
+        "matters": matters or any(one.get("shifted") for one in shifts),
+    }
 
 
 def warnings(told: Any) -> list[dict[str, Any]]:
@@ -323,6 +329,10 @@ def said_of(told: Told | None) -> tuple[str, str]:
 def notes(evidence: Mapping[str, Any]) -> Sequence[str]:
     """What the reader must know before believing the figures."""
     return [str(one) for one in evidence.get("notes") or []]
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b %Y}"
 
 
 def _moment(told: Any) -> datetime | None:

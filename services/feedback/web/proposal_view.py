@@ -20,6 +20,9 @@ STATUS_WORDS: Final = {
     Status.SUPERSEDED: ("overtaken", ""),
     Status.WITHDRAWN: ("withdrawn", ""),
 }
+LONGEST: Final = 160
+"""Characters of a condition that are shown in a list of changes."""
+
 DONE: Final = {
     "edited": ("ok", "Saved", "The proposal has the document that you wrote."),
     "approved": ("ok", "Approved", "The new version is being made. Reload this page to see it."),
@@ -89,25 +92,47 @@ _PLAIN: Final = (
 
 
 def grouped(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Changes of one criterion together: its parts, why, and the answers by level."""
+    """Changes of one criterion together: its parts, why, and the answers by level. What goes stands
+    last."""
     found: dict[str, dict[str, Any]] = {}
     for one in changes:
         what, _, part = one["what"].partition(": ")
-        group = found.setdefault(what, {"what": what, "parts": [], "why": "", "levels": []})
-        group["parts"].append({"part": part, "before": one["before"], "after": one["after"]})
+        group = found.setdefault(
+            what, {"what": what, "kind": "changed", "parts": [], "why": "", "levels": []}
+        )
+        before, after = _short(one["before"]), _short(one["after"])
+        group["parts"].append({"part": _short(part), "before": before, "after": after})
+        if not part and (before is None or after is None):
+            group["kind"] = "new" if before is None else "removed"
         group["why"] = group["why"] or one.get("why", "")
-        group["levels"] = group["levels"] or [_level(level) for level in one.get("levels") or ()]
-    return list(found.values())
+        group["levels"] = group["levels"] or _levels(one.get("levels") or ())
+    return sorted(found.values(), key=lambda one: bool(one["kind"] == "removed"))
 
 
-def _level(told: Mapping[str, Any]) -> dict[str, Any]:
-    points = told.get("points")
-    return {
-        "label": told["text"],
-        "value": told["share"] or 0,
-        "text": f"{percent(told['share'])} of {number(told['answers'])}",
-        "note": None if points is None else f"{signed(points)} points",
-    }
+def _levels(told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Levels without the name of the fact that all of them are about."""
+    first = {one["text"].split(" ", 1)[0] for one in told if one["text"] != "otherwise"}
+    about = f"{first.pop()} " if len(first) == 1 else ""
+    return [
+        {
+            "label": one["text"].removeprefix(about),
+            "points": "" if one.get("points") is None else signed(one["points"]),
+            "value": one["share"] or 0,
+            "text": f"{percent(one['share'])} of {number(one['answers'])}"
+            if one["answers"]
+            else "none yet",
+            "note": None,
+        }
+        for one in told
+    ]
+
+
+def _short(text: str | None) -> str | None:
+    """The beginning of a long list; all of it is in the document below."""
+    if text is None or len(text) <= LONGEST:
+        return text
+    parts = text[:LONGEST].split(", ")
+    return ", ".join(parts[:-1] or parts) + " …"
 
 
 def life(told: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -28,7 +28,9 @@ def standing(status: Mapping[str, Any]) -> dict[str, Any]:
     state, last, coming = status["state"], status["last_look"], status["next_look"]
     count, missing = status["answers"]["count"], coming["missing"]
     title = TITLES[state]
-    if state == "collecting" and last is None:
+    if status["open_proposal"] is not None and state in ("collecting", "due"):
+        title = "A proposal waits for your decision"
+    elif state == "collecting" and last is None:
         title = f"{_more(missing)} until the first look"
     facts = [("Answers that count", number(count))]
     if last is not None:
@@ -42,6 +44,7 @@ def standing(status: Mapping[str, Any]) -> dict[str, Any]:
         "title": title,
         "why": None if last is None else last.get("missing") or last.get("why") or None,
         "facts": facts,
+        "href": status["open_proposal"] and f"/feedback/proposals/{status['open_proposal']}",
         "failure": None if failure is None else failure["why"],
         "may_ask": state in ("collecting", "retrying"),
     }
