@@ -136,7 +136,10 @@ class Month:
         for proposal in proposals:
             _print_proposal(console, proposal)
         if not proposals:
-            console.print("No proposal yet: the evidence does not single out a criterion.")
+            learning = await self._client.call("GET", "/feedback/v1/learning")
+            look = learning["last_look"] or {}
+            missing = look.get("missing") or look.get("why") or "nothing was looked at so far"
+            console.print(f"No proposal yet: {missing}")
 
     async def _work_deals(self) -> None:
         """Some accepted leads become opportunities, some are won, some go back."""
@@ -178,6 +181,12 @@ def _print_proposal(console: Console, proposal: dict[str, Any]) -> None:
     base = proposal["base_version"]
     console.print(f"[bold]The loop learned, and proposes to change version {base}:[/bold]")
     for change in proposal["changes"]:
-        before, after = change["points_before"], change["points_after"]
-        console.print(f"  {change['criterion_id']}: {before} → {after} points")
+        before, after = (change[side] or "nothing" for side in ("before", "after"))
+        console.print(f"  {change['what']}: {before} → {after}", highlight=False)
+    evidence = proposal["evidence"]
+    before, after = (evidence[side]["auc"]["estimate"] for side in ("before", "after"))
+    console.print(
+        f"On {evidence['answers']} answered leads that it had not seen it tells good from bad with "
+        f"an AUC of {after:.2f} instead of {before:.2f}."
+    )
     console.print("Look at the evidence and approve it on the feedback page: /feedback/")
