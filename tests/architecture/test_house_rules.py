@@ -241,6 +241,37 @@ def test_what_ships_imports_no_async_database() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
 
 
+HEAVY = ("numpy", "scipy", "sklearn")
+"""For processes of their own (``shared.runtime.jobs``): they take seconds and memory to import."""
+
+
+def _loaded_by_the_product(more: str = "") -> list[str]:
+    """What of ``HEAVY`` is in a process that has built all that serves."""
+    program = (
+        "import sys, tempfile\n"
+        "import deploy.run\n"
+        "from deploy.compose import build\n"
+        "from deploy.settings import Settings\n"
+        "build(Settings(LEADLOOP_DATA=tempfile.mkdtemp()))\n"
+        f"{more}\n"
+        "print(*(name for name in sys.argv[1:] if name in sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *HEAVY],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_nothing_that_serves_imports_numpy() -> None:
+    assert _loaded_by_the_product() == []
+    assert _loaded_by_the_product("import shared.scorecard.table") == ["numpy"]
+
+
 ALWAYS = (
     "service.py",
     "settings.py",
