@@ -18,7 +18,7 @@ LISTED: Final = 200
 
 
 def evidence(
-    found: Unseen, compared: Compared, material: Material, settings: Settings, z: float
+    found: Unseen, compared: Compared, material: Material, settings: Settings, alpha: float
 ) -> dict[str, Any]:
     """Everything a person needs to believe it, or not."""
     judged = found.judged(material)
@@ -39,9 +39,9 @@ def evidence(
         "after": {"auc": compared.after.public()} | after,
         "difference": {
             "auc": round(compared.difference, 5),
-            "low": round(compared.low(z), 5),
+            "low": round(compared.low(alpha), 5),
             "margin": settings.margin,
-            "z": round(z, 3),
+            "alpha": round(alpha, 6),
         },
         "weeks": _weeks(found, material, judged),
         "explored": int((judged.below & judged.known).sum()),

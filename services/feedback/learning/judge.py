@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from services.feedback.learning import reps
 from services.feedback.learning.binning import Rows
@@ -120,16 +121,21 @@ def unseen(learner: Learner, learn: Callable[[Fold], Card | None]) -> Unseen | N
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Areas before and after on the same leads, and their difference with its standard error."""
+    """Areas before and after on the same leads, and their difference with its standard error and
+    the degrees of freedom that error has."""
 
     before: Estimate
     after: Estimate
     difference: float
     error: float
+    freedom: float
 
-    def low(self, z: float) -> float:
-        """The lower end of the difference's interval."""
-        return self.difference - z * self.error
+    def low(self, alpha: float) -> float:
+        """The lower end of the difference's one-sided interval: above it with chance 1 − alpha.
+
+        By Student's t, because far out in the tails a handful of good leads is not normal yet.
+        """
+        return self.difference - float(t.isf(alpha, self.freedom)) * self.error
 
 
 def compare(found: Unseen, material: Material) -> Compared | None:
@@ -145,7 +151,8 @@ def compare(found: Unseen, material: Material) -> Compared | None:
         good = own.weights[own.labels == 1].sum()
         bad = own.weights[own.labels == 0].sum()
         areas = [auc(rank[inside], own) for rank in (found.rank_before, found.rank_after)]
-        parts.append((float(good * bad), areas[0], areas[1], one))
+        rarer = float(min((own.labels == 1).sum(), (own.labels == 0).sum()))
+        parts.append((float(good * bad), areas[0], areas[1], one, rarer))
     if not parts:
         return None
     shares = np.array([one[0] for one in parts])
@@ -155,7 +162,17 @@ def compare(found: Unseen, material: Material) -> Compared | None:
     difference = _pooled(shares, [one[3] for one in parts])
     assert difference.interval is not None
     error = (difference.interval.high - difference.interval.estimate) / Z95
-    return Compared(before, after, difference.interval.estimate, error)
+    freedom = _freedom(shares, [one[3] for one in parts], [one[4] for one in parts])
+    return Compared(before, after, difference.interval.estimate, error, freedom)
+
+
+def _freedom(shares: Floats, parts: list[Estimate], sizes: list[float]) -> float:
+    """Welch & Satterthwaite's degrees of freedom of a weighted mean: each part has as many as
+    leads of its rarer kind, less one."""
+    found = [one.interval or Interval(0.0, -1.0, 1.0) for one in parts]
+    spread = [(s * (one.high - one.low)) ** 2 for s, one in zip(shares, found, strict=True)]
+    below = sum(v**2 / max(size - 1, 1) for v, size in zip(spread, sizes, strict=True))
+    return max(float(sum(spread) ** 2 / below), 1.0) if below > 0 else 1.0
 
 
 def _pooled(shares: Floats, parts: list[Estimate]) -> Estimate:

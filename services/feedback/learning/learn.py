@@ -102,26 +102,26 @@ def _look(learner: Learner, looks: Looks, now: datetime, warnings: list[str]) ->
     looks = looks.with_look(now, len(material.answered), alpha)
     # With a target there are two ways to be wrong: the criteria, and the threshold alone.
     tests = 1 if settings.target.acceptance is None and settings.target.per_week is None else 2
-    z = one_sided(alpha / tests)
+    alpha /= tests
     found = unseen(learner, lambda fold: _learned(learner, fold))
     compared = None if found is None else compare(found, material)
     if found is None or compared is None:
         text = "The leads are too close in time: none could be kept aside to judge by."
         status = evidence.status(material, {"warnings": warnings})
         return Nothing("no_unseen", text, looks, True, status=status)
-    if compared.difference >= settings.margin and compared.low(z) > 0:
+    if compared.difference >= settings.margin and compared.low(alpha) > 0:
         everything = Fold(material.answered, np.arange(len(material.days)), np.arange(0))
         card = _learned(learner, everything)
         if card is not None:
-            return _proposal(learner, card, found, compared, looks, z, warnings)
-    moved = retarget(learner, z)
-    told = evidence.evidence(found, compared, material, settings, z)
+            return _proposal(learner, card, found, compared, looks, alpha, warnings)
+    moved = retarget(learner, one_sided(alpha))
+    told = evidence.evidence(found, compared, material, settings, alpha)
     status = _status(learner, found, None, warnings)
     if moved is not None:
         return _retargeted(learner, moved.document, moved.text, told, looks, status)
     return Nothing(
         "no_better",
-        _no_better(compared, settings.margin, z),
+        _no_better(compared, settings.margin, alpha),
         looks,
         True,
         missing_answers=looks.missing(len(material.answered), now, settings.min_answers),
@@ -134,7 +134,7 @@ def _learned(learner: Learner, fold: Fold) -> Card | None:
     return learner.card(fold.trained, fold.before, half_life(learner, fold.trained))
 
 
-def _no_better(compared: Compared, margin: float, z: float) -> str:
+def _no_better(compared: Compared, margin: float, alpha: float) -> str:
     if compared.difference < margin:
         return (
             f"The best that could be learned is better by {compared.difference:.3f} AUC on unseen "
@@ -144,7 +144,7 @@ def _no_better(compared: Compared, margin: float, z: float) -> str:
         )
     return (
         f"Better by {compared.difference:.3f} AUC on unseen leads, but that may be chance: the "
-        f"lower end is {compared.low(z):.3f}. More answers will tell."
+        f"lower end is {compared.low(alpha):.3f}. More answers will tell."
     )
 
 
@@ -154,7 +154,7 @@ def _proposal(
     found: Unseen,
     compared: Compared,
     looks: Looks,
-    z: float,
+    alpha: float,
     warnings: list[str],
 ) -> Proposal:
     material, base = learner.material, learner.base
@@ -167,7 +167,7 @@ def _proposal(
     return Proposal(
         definition=definition,
         changes=changes(base, definition, material),
-        evidence=evidence.evidence(found, compared, material, learner.settings, z),
+        evidence=evidence.evidence(found, compared, material, learner.settings, alpha),
         flips=evidence.flips(learner.base_scored, after, material),
         looks=looks.with_proposal(),
         status=_status(learner, found, card, warnings),

@@ -6,6 +6,7 @@ import numpy as np
 
 from services.feedback.learning.binning import Rows
 from services.feedback.learning.card import Learner
+from services.feedback.learning.weigh import SELECT_FROM
 from shared.scorecard.figures import Judged, auc
 
 OLDER: Final = 0.7
@@ -22,6 +23,8 @@ def half_life(learner: Learner, rows: Rows) -> float | None:
         return offered[0] if offered else None
     cut = int(OLDER * len(rows))
     older, newer = rows[:cut], rows[cut:]
+    if len(older) > SELECT_FROM:
+        older = older[np.linspace(0, len(older) - 1, SELECT_FROM).astype(int)]
     material = learner.material
     labels = material.labels[newer].astype(np.int64)
     if len(np.unique(labels)) < 2 or len(np.unique(material.labels[older])) < 2:

@@ -20,7 +20,7 @@ from services.feedback.learning.facts import Codes, Floats
 
 KNOWN_BONUS: Final = 1.15
 """Of two candidates that say nearly the same, the one people already know is kept."""
-SELECT_FROM: Final = 20_000
+SELECT_FROM: Final = 12_000
 """Answers that criteria are chosen on, at most; they are weighed on all."""
 PRICE: Final = 0.7
 """The price of a candidate is this times the logarithm of how many were tried. 2 would be the full

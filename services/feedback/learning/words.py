@@ -13,6 +13,8 @@ from services.feedback.learning.facts import Column, first_hold
 MAX_WORDS: Final = 150
 LOOKED_AT: Final = 5000
 """Distinct texts that are searched for words, the most frequent ones."""
+WEIGHED_ON: Final = 12_000
+"""Answers that words are weighed on, at most."""
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -62,12 +64,18 @@ def _weigh(
         for word in found:
             if word in index:
                 has[code, index[word]] = 1.0
-    x = has[column.codes[answers.rows]]
+    rows, labels, weight = answers.rows, answers.labels, answers.weights
+    if len(rows) > WEIGHED_ON:  # evenly in time
+        pick = np.linspace(0, len(rows) - 1, WEIGHED_ON).astype(int)
+        rows, labels, weight = rows[pick], labels[pick], weight[pick]
+    x = has[column.codes[rows]]
+    if labels.min() == labels.max():
+        return dict.fromkeys(words, 0.0)
     # Several in one text are alike; what is left of a word's weight is what it says by itself.
     model = LogisticRegression(
         l1_ratio=1.0, C=0.25, solver="liblinear", random_state=0, intercept_scaling=10.0
     )
-    model.fit(x, answers.labels, sample_weight=answers.weights)
+    model.fit(x, labels, sample_weight=weight)
     return dict(zip(words, map(float, model.coef_[0]), strict=True))
 
 
