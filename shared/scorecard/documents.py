@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final, Literal
 
 from shared.scorecard.definition import DefinitionError, InvalidDefinition
@@ -22,6 +23,9 @@ MOST: Final = 20_000
 """Values in one document."""
 _EXACT: Final = 2**53
 """Up to here every whole number is kept exactly by whoever reads JSON."""
+
+_WIDTH: Final = 100
+"""Of a line that is written."""
 
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,400}")
 _FLOAT: Final = re.compile(
@@ -84,22 +88,63 @@ def escaped(key: str) -> str:
 
 
 def to_yaml(document: Mapping[str, Any]) -> str:
-    """The document as YAML that ``read_document`` reads back; what is not given is left out."""
+    """The document as YAML that ``read_document`` reads back, a line for each level, condition and
+    grade; what is not given is left out."""
     import yaml
 
     return yaml.dump(
-        _given(document),
-        Dumper=yaml.CSafeDumper,
+        _laid_out(_given(document)),
+        Dumper=_dumper(),
         sort_keys=False,
         allow_unicode=True,
-        width=100,
+        width=_WIDTH,
+        default_flow_style=False,
     )
 
 
 def _given(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _given(inner) for key, inner in value.items() if inner is not None}
-    return [_given(inner) for inner in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_given(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class _Inline(dict[str, Any]):
+    """An object that is written on one line."""
+
+
+def _laid_out(value: Any, depth: int = 0) -> Any:
+    """With what is short enough on one line; a criterion (depth 2) seldom is."""
+    if isinstance(value, dict):
+        made = {key: _laid_out(inner, depth + 1) for key, inner in value.items()}
+        room = _WIDTH - 2 * depth if depth > 2 else _WIDTH // 2
+        return _Inline(made) if depth > 1 and len(str(made)) <= room else made
+    return [_laid_out(one, depth + 1) for one in value] if isinstance(value, list) else value
+
+
+@cache
+def _dumper() -> Any:
+    """Puts in quotes what ``_scalar`` would read as a number, beside what any reader would."""
+    import yaml
+
+    class Dumper(yaml.CSafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def inline(dumper: Any, value: _Inline) -> Any:
+        return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=True)
+
+    def listed(dumper: Any, value: list[Any]) -> Any:
+        plain = not any(isinstance(one, dict) for one in value)
+        return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=plain)
+
+    Dumper.add_representer(_Inline, inline)
+    Dumper.add_representer(list, listed)
+    for kind, pattern in (("int", _INTEGER), ("float", _FLOAT)):
+        whole = re.compile(f"^(?:{pattern.pattern})$")
+        Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", whole, list("-+.0123456789"))
+    return Dumper
 
 
 def _growing(todo: list[Any]) -> Any:

@@ -60,7 +60,10 @@ def test_yaml_and_json_say_the_same():
     assert read_definition(to_yaml(whole).encode(), "yaml") == body
 
 
-_TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20)
+_TEXTS = st.one_of(
+    st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20),
+    st.sampled_from(["NO", "08", "1e5", "5.", ".5", "+1", "12:30", "~", ".inf", "2026-01-01"]),
+)
 _SCALARS = st.one_of(_TEXTS, st.integers(-(2**53), 2**53), st.booleans(), st.floats(-1e9, 1e9))
 
 
@@ -68,6 +71,18 @@ _SCALARS = st.one_of(_TEXTS, st.integers(-(2**53), 2**53), st.booleans(), st.flo
 def test_whatever_is_kept_is_read_back_from_yaml(name, values):
     document = {"name": name, "when": {"any": [{"value": values}, {"value": name}]}}
     assert read_document(to_yaml(document).encode(), "yaml") == document
+
+
+def test_short_parts_stand_on_a_line():
+    level = {"operator": "between", "value": [50, 499], "points": 12, "label": None}
+    document = {"threshold": 5, "criteria": [{"id": "size", "levels": [level]}]}
+    assert to_yaml(document) == (
+        "threshold: 5\n"
+        "criteria:\n"
+        "- id: size\n"
+        "  levels:\n"
+        "  - {operator: between, value: [50, 499], points: 12}\n"
+    )
 
 
 @pytest.mark.parametrize(
