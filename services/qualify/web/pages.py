@@ -26,7 +26,7 @@ from services.qualify.web.analyst import Analyst
 from services.qualify.web.editor import Editor, add_editor
 from services.qualify.web.publishing import Publishing, add_publishing, add_rescoring
 from services.qualify.web.readers import Author, Reader, may_write, version_or_404
-from services.qualify.web.sentences import label_group, pointer_words
+from services.qualify.web.sentences import decision_words, label_group, pointer_words
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import Stage
 from shared.db.database import Database
@@ -153,10 +153,12 @@ def _add_leads(router: APIRouter, db: Database, pages: Pages) -> None:
             "qualify/lead.html",
             lead=found.lead,
             newest=newest,
+            says=decision_words(newest, found.lead.stage),
+            explored=next((one for one in found.decisions if one.explored), None),
             decisions=found.decisions,
             names={one.id: one.label or one.id for one in compiled.criteria},
             missed=missed(compiled, newest.inputs, at),
-            chances=None if newest.explored else qualifying(compiled, newest.inputs, at),
+            chances=qualifying(compiled, newest.inputs, at),
             known={
                 fact_name(name): "yes" if value is True else "no" if value is False else value
                 for name, value in known.items()

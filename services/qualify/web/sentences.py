@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.qualify.domain.decision import REJECTED, Decision
 from services.qualify.web.draft import Draft, Row
 from shared.contracts.definition import DefinitionBody
+from shared.contracts.vocabulary import Stage
 from shared.scorecard.definition import Definition, compile_definition
 
 LABELS: Final = {
@@ -89,6 +91,23 @@ def pointer_words(pointer: str) -> str:
 def label_group(name: str) -> str:
     """What is known of a past lead."""
     return GROUPS.get(name, name.replace("_", " "))
+
+
+def decision_words(decision: Decision, stage: Stage) -> str:
+    """What was decided about a lead and why, in a sentence; ``stage`` is where it is."""
+    score = str(decision.score).replace("-", "\N{MINUS SIGN}")
+    has = f"{score} points, {decision.threshold} make an MQL"
+    if decision.trigger == REJECTED:
+        reason = decision.reason.replace("_", " ").lower()
+        return f"A rep turned it down: {reason}. It had {has}."
+    if decision.verdict == "DISQUALIFIED":
+        said = f"It has {has}; the disqualifier {decision.reason} holds"
+        return f"{said}, so it is out." if stage is Stage.DISQUALIFIED else f"{said}."
+    if decision.explored:
+        return f"It has {has}; it reached a rep all the same, as one of the sample."
+    if stage.value != decision.verdict:
+        return f"It has {has}; where it is now was decided before, or by others."
+    return f"It has {has}: it is {'one' if stage is Stage.MQL else 'nurtured until it does more'}."
 
 
 def error_list(draft: Draft) -> list[tuple[str, str]]:
