@@ -19,7 +19,7 @@ WAITING_FOR_US = ("INQUIRY", "MQL", "REJECTED")
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 12.0
 """How long new answers may go without a proposal before more leads come."""
-SETTINGS = {"LEADLOOP_FEEDBACK_EVIDENCE_SECONDS": str(LOOK_SECONDS)}
+SETTINGS = {"LEADLOOP_FEEDBACK_LEARNING_SECONDS": str(LOOK_SECONDS)}
 T, R = TypeVar("T"), TypeVar("R")
 
 

@@ -68,7 +68,7 @@ def product(
 ) -> Iterator[Product]:
     """A fresh product of each kind in turn."""
     folder: Path = tmp_path_factory.mktemp(request.param)
-    fast = {"LEADLOOP_FEEDBACK_EVIDENCE_SECONDS": "0.5"}
+    fast = {"LEADLOOP_FEEDBACK_LEARNING_SECONDS": "0.5"}
     if request.param == "embedded":
         process = embedded(folder, settings=fast)
         process.start()
