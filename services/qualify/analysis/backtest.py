@@ -54,7 +54,6 @@ def backtest(conn: Connection, request: Mapping[str, Any]) -> dict[str, Any]:
         fields |= set(compile_definition(0, one["document"]).fields)
     samples = load(conn, since, until, now, request["label"], fields)
     candidate, base = (side_of(one["document"], one["version"], samples.table) for one in given)
-    weeks = max((min(until, now) - since).total_seconds() / WEEK_SECONDS, 0.0)
     judged = samples.judged
     return {
         "label": request["label"],
@@ -69,7 +68,7 @@ def backtest(conn: Connection, request: Mapping[str, Any]) -> dict[str, Any]:
         "curve": _curve(candidate, judged),
         "weeks": _parts(*samples.table.weeks(), candidate, base, judged),
         "segments": _segments(request["segment"], samples.table, candidate, base, judged),
-        "load": _load(samples.reps, weeks, candidate, base),
+        "load": _load(samples, min(until, now), candidate, base),
         "flips": _flips(candidate, base, samples),
         "notes": _notes(samples, candidate, base),
     }
@@ -152,11 +151,15 @@ def _segments(
     return _parts(names, of_rows, candidate, base, judged)
 
 
-def _load(reps: int, weeks: float, candidate: Side, base: Side) -> dict[str, Any]:
+def _load(samples: Samples, end: datetime, candidate: Side, base: Side) -> dict[str, Any]:
+    """MQLs for each rep and week, from the first lead to the end of the window."""
+    at = samples.table.at
+    weeks = (end.timestamp() - int(at.min()) / 1e6) / WEEK_SECONDS if len(at) else 0.0
+    before, after = (int(side.mql.sum()) for side in (base, candidate))
     return {
-        "reps": reps,
-        "per_rep_week_before": figures.load(int(base.mql.sum()), reps, weeks),
-        "per_rep_week_after": figures.load(int(candidate.mql.sum()), reps, weeks),
+        "reps": samples.reps,
+        "per_rep_week_before": figures.load(before, samples.reps, weeks),
+        "per_rep_week_after": figures.load(after, samples.reps, weeks),
     }
 
 
