@@ -92,6 +92,18 @@ def decision_view(decision: Decision) -> dict[str, Any]:
         "reason": decision.reason,
         "decided_at": decision.decided_at,
         "explored": decision.explored,
+        "shadow": shadow_view(decision),
+    }
+
+
+def shadow_view(decision: Decision) -> dict[str, Any] | None:
+    """What the challenger would have said; None when there was none."""
+    if decision.shadow_version is None:
+        return None
+    return {
+        "definition_version": decision.shadow_version,
+        "score": decision.shadow_score,
+        "decision": decision.shadow_verdict,
     }
 
 
