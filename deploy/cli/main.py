@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli import dead_letters, keys, stages
+from deploy.cli import dead_letters, keys, replay, stages
 from deploy.cli.errors import fail, in_words
 from shared.contracts.services import SERVICES
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(keys.app, name="keys", help="Access keys: make, list, revoke.")
 app.add_typer(dead_letters.app, name="dead-letters", help="Events that could not be processed.")
+app.add_typer(replay.app, name="replay", help="Make stored decisions anew, and compare.")
 app.command("stages")(stages.stages)
 
 

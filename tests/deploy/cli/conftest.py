@@ -34,6 +34,10 @@ class Product:
     silent: set[str] = field(default_factory=set)
     replayed: list[tuple[str, str | None]] = field(default_factory=list)
     fails_again: int = 0
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    """Pages of ``/qualify/v1/replays``; each holds one decision."""
+    windows: list[dict[str, str]] = field(default_factory=list)
+    """What was asked to be replayed."""
     strange: tuple[str, int] = ("", 200)
     """What is answered below ``/strange``, where somebody else lives."""
 
@@ -127,6 +131,19 @@ def _application(product: Product) -> FastAPI:
     async def replay(_: Admin, service: str, id: str | None = None) -> Any:
         product.replayed.append((service, id))
         return {"replayed": 1, "failed": product.fails_again}
+
+    @app.get("/qualify/v1/replays")
+    async def decisions(_: Admin, request: Request, cursor: str | None = None) -> Any:
+        product.windows.append(dict(request.query_params))
+        at = int(cursor or 0)
+        page = product.decisions[at] if product.decisions else {}
+        return {
+            "total": len(product.decisions) if cursor is None else None,
+            "replayed": int(bool(page) and not page.get("skipped")),
+            "skipped": int(bool(page.get("skipped"))),
+            "items": [page] if page.get("differences") else [],
+            "next_cursor": str(at + 1) if at + 1 < len(product.decisions) else None,
+        }
 
     return app
 
