@@ -172,65 +172,6 @@ def test_silence_passes_the_lead_on_and_in_the_end_parks_it(product: Product) ->
     assert owner(product, lead_id)["attempt"] > 2, "swept once there was somebody to take it"
 
 
-def test_what_reps_say_changes_the_definition_that_scores_the_next_lead(product: Product) -> None:
-    """Reps take only leads with a phone number; the loop finds out and, once approved, acts."""
-    before = product.get("/qualify/v1/definitions/published")
-    for rep in product.get("/routing/v1/reps")["items"]:
-        path = f"/routing/v1/reps/{rep['rep_id']}"
-        assert product.call("PATCH", path, json={"capacity": 500}).is_success
-
-    def answer(number: int) -> None:
-        phone = {"phone": f"+49 30 5550{1000 + number}"} if number % 2 else {}
-        assignment = owner(product, submit(product, **phone))
-        path = f"/routing/v1/assignments/{assignment['assignment_id']}"
-        if phone:
-            product.post(f"{path}/accept")
-        else:
-            product.post(f"{path}/reject", {"reason": "BELOW_ACTIVITY"})
-
-    with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        list(pool.map(answer, range(60)))
-
-    def learned() -> dict[str, Any] | None:
-        for proposal in product.get("/feedback/v1/proposals")["items"]:
-            if proposal["status"] == "open":
-                for change in proposal["changes"]:
-                    if change["criterion_id"] == "left_phone":
-                        return proposal
-        return None
-
-    proposal = eventually(learned, "a proposal about left_phone")
-    change = next(c for c in proposal["changes"] if c["criterion_id"] == "left_phone")
-    assert change["points_after"] > change["points_before"]
-
-    def approve() -> bool:
-        """The newest open one: evidence that is still coming in may replace it."""
-        open_now = learned()
-        path = "/feedback/v1/proposals/{}/approve"
-        return bool(
-            open_now and product.call("POST", path.format(open_now["proposal_id"])).is_success
-        )
-
-    eventually(approve, "the proposal approved")
-    after = eventually(
-        lambda: (
-            found
-            if (found := product.get("/qualify/v1/definitions/published"))["version"]
-            != before["version"]
-            else None
-        ),
-        "a new published version",
-    )
-    points = {c["id"]: c["points"] for c in after["criteria"]}["left_phone"]
-    assert points > {c["id"]: c["points"] for c in before["criteria"]}["left_phone"]
-
-    lead_id = submit(product, phone="+49 30 5550999")
-    owner(product, lead_id)
-    score = product.get(f"/qualify/v1/leads/{lead_id}/score")
-    assert score["definition_version"] == after["version"]
-    assert {c["criterion_id"]: c["points"] for c in score["contributions"]}["left_phone"] == points
-
-
 def test_afterwards_each_lead_is_in_exactly_one_stage(product: Product) -> None:
     """Runs last: over everything the tests above left behind."""
 
