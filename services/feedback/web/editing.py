@@ -99,7 +99,7 @@ def with_text(form: Editing, sent: Mapping[str, Any]) -> Any:
         found = read_document(form.text.encode(errors="replace"), form_of)
     except InvalidDefinition as error:
         form.error_of["document"] = "; ".join(
-            _said(one.pointer.lstrip("/"), one.detail) for one in error.errors
+            _said(place_words({}, one.pointer), one.detail) for one in error.errors
         )
         return None
     if not isinstance(found, dict):
@@ -154,18 +154,22 @@ _PARTS: Final = {
 
 def _place(form: Editing, document: Mapping[str, Any], pointer: str, detail: str) -> None:
     """Into the field where it can be mended: of the points, or of the text as a whole."""
-    row = next((one for one in form.rows if one.pointer == pointer), None)
     in_table = form.text == form.saved_text
+    row = next((one for one in form.rows if one.pointer == pointer), None)
+    if row is None:  # of the same criterion, such as a cap that the points are beyond
+        steps = pointer.split("/")
+        own = "/".join(steps[:3]) + "/"
+        of_one = len(steps) > 3
+        row = next((one for one in form.rows if of_one and one.pointer.startswith(own)), None)
+        detail = _said(place_words(document, pointer), detail)
     if in_table and row is not None:
         row.error = detail
-    elif in_table and pointer == "/threshold":
-        form.error_of["threshold"] = f"Threshold: {detail}"
-    else:
-        place = place_words(document, pointer)
-        message = f"{place}: {detail}" if place else detail
-        before = form.error_of.get("document" if not in_table else "threshold")
-        key = "threshold" if in_table else "document"
-        form.error_of[key] = f"{before}; {message}" if before else message
+        return
+    if row is not None and row.pointer == pointer:
+        detail = _said(place_words(document, pointer), detail)
+    key = "threshold" if in_table else "document"
+    before = form.error_of.get(key)
+    form.error_of[key] = f"{before}; {detail}" if before else detail
 
 
 def _rows(document: Mapping[str, Any]) -> Iterator[Row]:

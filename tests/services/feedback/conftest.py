@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest_asyncio
@@ -14,6 +14,9 @@ from shared.bus.local import LocalBus
 from shared.runtime.service import Infra, Service
 from shared.web.links import Links
 from tests.services.feedback.lives import Feedback, open_feedback
+
+if TYPE_CHECKING:
+    from tests.services.feedback.visits import Visit
 
 
 @dataclass
@@ -49,3 +52,14 @@ async def callers(feedback: Feedback, database_url: str) -> AsyncIterator[Caller
         infra = Infra(feedback.db, bus, access, feedback.clock, Links())
         service = build(Settings(), infra)
         yield Callers(service.app, access, feedback, service)
+
+
+@pytest_asyncio.fixture
+async def visit(
+    feedback: Feedback, database_url: str, chromium: str, chromium_args: list[str]
+) -> AsyncIterator["Visit"]:
+    """A browser on the pages. What it takes is imported for those who ask for it."""
+    from tests.services.feedback.visits import visiting
+
+    async with visiting(feedback, database_url, chromium, chromium_args) as made:
+        yield made
