@@ -1,7 +1,7 @@
 """A qualify service on a migrated database: fed through its consumer, asked over HTTP."""
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from services.qualify.service import MIGRATIONS, NAME, build
 from services.qualify.settings import Settings
 from services.qualify.store.unit import Qualify
 from shared.access import Access, Role
+from shared.access.sessions import COOKIE
 from shared.bus.api import Received, TopicPartition
 from shared.bus.local import LocalBus
 from shared.contracts.envelope import Event, decode
@@ -27,6 +28,8 @@ from shared.runtime.clock import FixedClock
 from shared.runtime.consumer import Consumer
 from shared.runtime.service import Infra, Service
 from shared.web.links import Links
+
+from .browser import Browser
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 VP = {
@@ -148,6 +151,28 @@ async def keys_of(access: Access) -> dict[Role, str]:
     keys = {role: (await access.create_key(role))[1] for role in roles}
     keys[Role.REP] = (await access.create_key(Role.REP, rep_id="ada"))[1]
     return keys
+
+
+@pytest_asyncio.fixture
+async def browse(
+    qualify: "Running", access: Access
+) -> AsyncIterator[Callable[[Role], Awaitable[Browser]]]:
+    """A browser logged in with a role."""
+    opened = []
+
+    async def log_in(role: Role) -> Browser:
+        principal = await access.authenticate(f"Bearer {qualify.keys[role]}")
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(qualify.service.app),
+            base_url="http://qualify",
+            cookies={COOKIE: access.sessions.begin(principal.key_id)},
+        )
+        opened.append(client)
+        return Browser(client)
+
+    yield log_in
+    for client in opened:
+        await client.aclose()
 
 
 @pytest_asyncio.fixture

@@ -1,76 +1,19 @@
 """The pages, as a browser without JavaScript sees them."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
-import httpx
 import pytest
-import pytest_asyncio
 
 from shared.access import Role
-from shared.access.sessions import COOKIE
 from shared.contracts.events import DefinitionPublished
 
-from .conftest import VP, activity, captured, definition
+from .conftest import STUDENT, VP, activity, captured
+from .test_backtests import BASE, DRAFT, given_leads, publish
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 NEW = "/qualify/definitions/new"
-
-
-class Browser:
-    """Keeps a session and sends forms as they stand on the page."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
-
-    async def open(self, path: str) -> httpx.Response:
-        return await self.client.get(path, headers={"Accept": "text/html"})
-
-    async def send(self, page: httpx.Response, action: str, **changes: str) -> httpx.Response:
-        fields = {**fields_of(page.text, action), **changes}
-        return await self.client.post(
-            action, data=fields, headers={"Accept": "text/html"}, follow_redirects=True
-        )
-
-
-def _focused(page: httpx.Response) -> list[str]:
-    return re.findall(r'<input id="([^"]*)"[^>]* autofocus', page.text)
-
-
-def fields_of(html: str, action: str) -> dict[str, str]:
-    """The fields of the form that is sent to ``action``."""
-    form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', html, re.DOTALL)
-    assert form is not None, action
-    fields = {}
-    for tag in re.findall(r"<input[^>]*>", form[0]):
-        name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
-        assert name is not None
-        assert value is not None
-        fields[name[1]] = unescape(value[1])
-    for name, body in re.findall(r'<select[^>]*name="([^"]*)".*?>(.*?)</select>', form[0], re.S):
-        chosen = re.search(r'value="([^"]*)" selected', body)
-        fields[name] = chosen[1] if chosen else ""
-    return fields
-
-
-@pytest_asyncio.fixture
-async def browse(qualify, access):
-    """A browser logged in with a role."""
-    opened = []
-
-    async def log_in(role: Role) -> Browser:
-        principal = await access.authenticate(f"Bearer {qualify.keys[role]}")
-        client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(qualify.service.app),
-            base_url="http://qualify",
-            cookies={COOKIE: access.sessions.begin(principal.key_id)},
-        )
-        opened.append(client)
-        return Browser(client)
-
-    yield log_in
-    for client in opened:
-        await client.aclose()
 
 
 async def test_pages_need_a_login_and_writing_needs_a_marketer(qualify, browse):
@@ -107,74 +50,6 @@ async def test_a_version_is_copied_changed_saved_and_published(qualify, browse):
     assert (second["grades"], second["disqualifiers"]) == (first["grades"], first["disqualifiers"])
 
 
-async def test_rows_are_added_and_removed_without_losing_what_was_typed(qualify, browse):
-    marketer = await browse(Role.MARKETER)
-    page = await marketer.open(NEW)
-    count = len(re.findall('class="rule rule-criterion"', page.text))
-    page = await marketer.send(page, NEW, do="add:criteria", **{"criteria-1-points": "77"})
-    assert len(re.findall('class="rule rule-criterion"', page.text)) == count + 1
-    assert fields_of(page.text, NEW)["criteria-1-points"] == "77"
-    assert _focused(page) == [f"criteria-{count}-id"]
-    page = await marketer.send(page, NEW, do="remove:criteria:0")
-    assert len(re.findall('class="rule rule-criterion"', page.text)) == count
-    assert fields_of(page.text, NEW)["criteria-0-points"] == "77"
-    assert _focused(page) == ["criteria-0-id"]
-    typed = {
-        f"criteria-{count - 1}-{name}": value
-        for name, value in {
-            "field": "employees",
-            "operator": "between",
-            "value": "10 to 20",
-            "points": "3",
-        }.items()
-    }
-    saved = await marketer.send(page, NEW, **typed)
-    assert "Version 2 is written" in saved.text
-    made = (await qualify.client.get("/qualify/v1/definitions/2")).json()
-    last = made["criteria"][-1]
-    assert (last["id"], last["value"], last["points"]) == ("employees", [10, 20], 3)
-
-
-async def test_mistakes_stand_beside_their_fields_and_nothing_typed_is_lost(qualify, browse):
-    marketer = await browse(Role.MARKETER)
-    page = await marketer.open(NEW)
-    typed = {"criteria-0-points": "lots", "threshold": "", "criteria-3-value": "many"}
-    answer = await marketer.send(page, NEW, **typed)
-    assert answer.status_code == 422
-    assert 'href="#criteria-0-points">Criterion 1, points: write a whole number' in answer.text
-    assert 'href="#threshold">Threshold: write a whole number' in answer.text
-    answer = await marketer.send(page, NEW, **{"criteria-0-id": "Two words"})
-    assert 'href="#criteria-0-id">Criterion 1, name: use small letters' in answer.text
-    answer = await marketer.send(page, NEW, **typed)
-    assert {key: fields_of(answer.text, NEW)[key] for key in typed} == typed
-    typed = {"threshold": "9999", "criteria-3-value": "many", "criteria-1-id": "learner"}
-    answer = await marketer.send(page, NEW, **typed)
-    assert "nobody can reach it" in answer.text
-    assert "at_least takes a number" in answer.text
-    assert "learner is used twice" in answer.text
-    assert len((await qualify.client.get("/qualify/v1/definitions")).json()["items"]) == 1
-
-
-async def test_an_alias_of_an_operator_survives_the_editor(qualify, browse):
-    document = definition()
-    document["criteria"][1]["operator"] = ">="
-    document["disqualifiers"][0].update(operator="exists", value=False)
-    await qualify.client.post("/qualify/v1/definitions", json=document)
-    marketer = await browse(Role.MARKETER)
-    page = await marketer.open(f"{NEW}?copy=2")
-    assert "Version 3 is written" in (await marketer.send(page, NEW)).text
-    made = (await qualify.client.get("/qualify/v1/definitions/3")).json()
-    assert made["criteria"][1]["operator"] == "at_least"
-    assert made["disqualifiers"][0]["operator"] == "is_missing"
-
-
-async def test_nothing_is_written_without_the_token(browse, qualify):
-    marketer = await browse(Role.MARKETER)
-    page = await marketer.open(NEW)
-    assert (await marketer.send(page, NEW, csrf_token="wrong")).status_code == 403
-    assert len((await qualify.client.get("/qualify/v1/definitions")).json()["items"]) == 1
-
-
 async def test_publishing_asks_again_when_another_version_came_first(qualify, browse):
     marketer = await browse(Role.MARKETER)
     for points in ("30", "35"):
@@ -195,7 +70,7 @@ async def test_a_lead_is_explained(qualify, browse):
     )
     marketer = await browse(Role.MARKETER)
     found = await marketer.open("/qualify/leads?lead_id=lead-1")
-    assert found.headers["location"] == "/qualify/leads/lead-1"
+    assert found.url.path == "/qualify/leads/lead-1"
     page = await marketer.open("/qualify/leads/lead-1")
     assert page.status_code == 200
     for words in (
@@ -221,3 +96,102 @@ async def test_many_versions_are_listed_page_by_page(qualify, browse):
     older = re.search(r'href="(/qualify/\?cursor=[^"]*)"', first.text)
     assert older is not None
     assert "Version 5</a>" in (await marketer.open(unescape(older[1]))).text
+
+
+async def test_what_would_have_qualified_a_lead_is_told(qualify, browse):
+    await qualify.take(captured("lead-1", STUDENT))
+    marketer = await browse(Role.MARKETER)
+    page = await marketer.open("/qualify/leads/lead-1")
+    assert "50 make an MQL: it is nurtured until it does more" in page.text
+    assert "What would have made it an MQL" in page.text
+    assert "webinar_attended once" in page.text
+
+
+async def test_an_explored_lead_and_a_shadow_score_are_marked(qualify, browse):
+    everybody = {**BASE, "exploration_rate": 0.5}
+    await publish(qualify, everybody)
+    made = await qualify.client.post("/qualify/v1/definitions", json=DRAFT)
+    await qualify.client.post(f"/qualify/v1/definitions/{made.json()['version']}/challenge")
+    await qualify.take(*(captured(f"lead-{n}", STUDENT) for n in range(20)))
+    marketer = await browse(Role.MARKETER)
+    pages = [(await marketer.open(f"/qualify/leads/lead-{n}")).text for n in range(20)]
+    explored = [page for page in pages if "Shown to a rep although below the threshold" in page]
+    assert 0 < len(explored) < 20
+    assert "one of the sample of 50\u202f% that is explored" in explored[0]
+    assert all("The challenger says" in page for page in pages)
+
+
+async def test_a_version_says_who_wrote_and_published_it_and_why(qualify, browse):
+    marketer = await browse(Role.MARKETER)
+    await marketer.send(await marketer.open(NEW), NEW, **{"criteria-0-points": "40"})
+    asked = await marketer.open("/qualify/definitions/2/publish")
+    await marketer.send(asked, "/qualify/definitions/2/publish", reason="Sales <asked> for it")
+    page = await marketer.open("/qualify/definitions/2")
+    said = re.sub(r"<[^>]*>", "", page.text)
+    assert re.search(r"Written 23 Nov 2026, 09:30 UTC by marketer \S+\.", said)
+    assert "“Sales &lt;asked&gt; for it”" in said
+    assert "threshold: 50" in page.text, "the definition stands there as text too"
+
+
+async def test_a_draft_is_deleted(qualify, browse):
+    marketer = await browse(Role.MARKETER)
+    page = await marketer.send(await marketer.open(NEW), NEW)
+    gone = await marketer.send(page, "/qualify/definitions/2/delete")
+    assert "The draft of version 2 is gone" in gone.text
+    assert (await marketer.open("/qualify/definitions/2")).status_code == 404
+
+
+async def test_publishing_says_first_how_many_leads_would_move_and_then_follows_them(
+    qualify, browse
+):
+    await publish(qualify, BASE)
+    await given_leads(qualify, 60)
+    marketer = await browse(Role.MARKETER)
+    page = await marketer.open(NEW)
+    await marketer.send(page, NEW, threshold="10", exploration_rate="0")
+    asked = await marketer.open("/qualify/definitions/3/publish")
+    told = (await qualify.client.get("/qualify/v1/definitions/3/impact")).json()
+    assert told["to_mql"] > 0
+    said = re.sub(r"<[^>]*>", "", asked.text)
+    assert f"Of {told['leads']} open leads it would move {told['to_mql']} to MQL" in said
+    done = await marketer.send(asked, "/qualify/definitions/3/publish")
+    assert f"0 of {told['leads']} open leads scored" in done.text
+    run = re.search(r'href="(/qualify/rescores/[^"]*)"', done.text)
+    assert run is not None
+    following = await marketer.open(run[1])
+    assert following.headers["refresh"] == "2"
+    assert "This page looks again by itself" in following.text
+
+
+async def test_a_challenger_is_compared_and_needs_evidence_or_a_reason(qualify, browse):
+    await publish(qualify, BASE)
+    marketer = await browse(Role.MARKETER)
+    await qualify.client.post("/qualify/v1/definitions", json=DRAFT)
+    qualify.clock.advance(-timedelta(days=40))
+    draft = await marketer.open("/qualify/definitions/3")
+    begun = await marketer.send(draft, "/qualify/definitions/3/challenge")
+    assert "Version 3 challenges the published one" in begun.text
+    await given_leads(qualify)
+    listed = await marketer.open("/qualify/")
+    assert "Version 3 challenges it" in listed.text
+    page = await marketer.open("/qualify/definitions/3/challenger?label=accepted")
+    for words in ("with an answer that counts", "Precision", "AUC", "Is it proven?", "not yet"):
+        assert words.lower() in page.text.lower(), words
+    publishing = "/qualify/definitions/3/publish"
+    asked = await marketer.open(publishing)
+    refused = await marketer.send(asked, publishing, reason="Now")
+    assert refused.status_code == 409
+    assert "Not published: evidence is missing" in refused.text
+    assert ">\nNow</textarea>" in refused.text
+    done = await marketer.send(refused, publishing, override="The board decided")
+    assert "Version 3 is published" in done.text
+    assert "The board decided" in done.text
+
+
+async def test_a_challenge_ends(qualify, browse):
+    marketer = await browse(Role.MARKETER)
+    page = await marketer.send(await marketer.open(NEW), NEW)
+    page = await marketer.send(page, "/qualify/definitions/2/challenge")
+    ended = await marketer.send(page, "/qualify/definitions/2/withdraw")
+    assert "The challenge has ended" in ended.text
+    assert "Version 2 challenges it" not in (await marketer.open("/qualify/")).text
