@@ -301,7 +301,7 @@ def _proposals(api: APIRouter, transactions: Transactions[Feedback]) -> None:
     async def get_proposals(
         _: Reader, cursor: str | None = None, status: Status | None = None, limit: Limit = 50
     ) -> dict[str, Any]:
-        """Proposals, newest first."""
+        """Proposals, newest first; the leads that flip are named in each one's own document."""
         before = decode_cursor(cursor) if cursor else None
 
         def read(conn: Any) -> list[dict[str, Any]]:
@@ -310,7 +310,7 @@ def _proposals(api: APIRouter, transactions: Transactions[Feedback]) -> None:
 
         items = await db.read(read)
         more = items[-1]["proposal_id"] if len(items) == limit else None
-        return listing(items, more)
+        return listing([_without_names(one) for one in items], more)
 
     @api.get("/proposals/{proposal_id}", tags=["proposals"])
     async def get_proposal(_: Reader, proposal_id: str) -> dict[str, Any]:
@@ -349,6 +349,14 @@ def _proposals(api: APIRouter, transactions: Transactions[Feedback]) -> None:
         by, note = principal.key_id, body.note if body is not None else ""
         await transactions.run(lambda unit: proposals.dismiss(unit, proposal_id, by, note))
         return await shown(proposal_id)
+
+
+def _without_names(proposal: dict[str, Any]) -> dict[str, Any]:
+    evidence = {key: value for key, value in proposal["evidence"].items() if key != "base"}
+    if "flips" in evidence:
+        flips = evidence["flips"]
+        evidence["flips"] = {key: flips[key] for key in flips if key not in ("in", "out")}
+    return {**proposal, "evidence": evidence}
 
 
 def _rep(principal: Principal) -> str | None:

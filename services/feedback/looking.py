@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from prometheus_client import Counter
 from sqlalchemy import Connection
 
 from services.feedback.domain.learning import LEASE, missing_answers
@@ -26,6 +27,9 @@ from shared.runtime.unit import Transactions
 
 log = logging.getLogger(__name__)
 
+LOOKS = Counter(
+    "leadloop_feedback_looks_total", "Looks at the answers, by what became of them", ["result"]
+)
 LEARNER: Final = "services.feedback.learning"
 COUNT_SECONDS: Final = 3600
 """Outcomes come due by time alone, so the answers are counted at least so often."""
@@ -128,17 +132,20 @@ class Looking(Timer):
                 ):
                     return
             finding = job.result()
-            await transactions.run(lambda unit: learning.apply(unit, lease, finding))
+            done = await transactions.run(lambda unit: learning.apply(unit, lease, finding))
+            LOOKS.labels(done or "late").inc()
             self._retry_at = None
         except (JobBusy, JobFailed) as error:
             # With Retry-After it is not the look's fault: the service stops, or others compute.
             why = None if error.headers else error.detail
+            LOOKS.labels("put_off" if why is None else "failed").inc()
             await transactions.run(lambda unit: learning.give_up(unit, lease, why))
             self._due = True
         except Exception as error:
             if is_transient(error):
                 raise  # without the database nothing can be said: the lease runs out
             log.warning("a look at the answers failed: %s", describe(error))
+            LOOKS.labels("failed").inc()
             why = f"What the learner answered could not be used ({type(error).__name__})."
             await transactions.run(lambda unit: learning.give_up(unit, lease, why))
             self._due = True

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from services.feedback.domain.learning import (
     Choices,
@@ -32,7 +32,9 @@ from shared.contracts.events import Change, DefinitionProposed
 from shared.contracts.ids import new_id
 from shared.contracts.problems import Problem
 
-_LOOKS = "looks"
+_OURS: Final = ("base", "flips")
+"""What of the evidence is for our page alone."""
+_LOOKS: Final = "looks"
 """The lock of whoever begins, ends or asks for a look."""
 
 
@@ -194,7 +196,7 @@ def _propose(unit: Feedback, finding: Finding, suggestion: Suggestion) -> None:
             base_version=proposal.base_version,
             definition=DefinitionBody.model_validate(suggestion.definition),
             changes=[Change.model_validate(one.document()) for one in suggestion.changes],
-            evidence=dict(suggestion.evidence),
+            evidence={k: v for k, v in suggestion.evidence.items() if k not in _OURS},
             proposed_at=unit.now,
         )
     )

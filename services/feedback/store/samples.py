@@ -29,7 +29,7 @@ def forget_before(conn: Connection, lead_ids: Sequence[str]) -> None:
 
 
 def read_samples(conn: Connection, label: Label, now: datetime) -> Iterator[Sample]:
-    """The newest sample of every lead with its label as of ``now``, in the order of the decisions."""
+    """Every lead's newest sample with its label as of ``now``, in the order of the decisions."""
     sqlite = conn.dialect.name == "sqlite"
     reading = conn.execution_options(yield_per=CHUNK)
     rows = reading.execute(text(_every(conn.dialect.name)), _given(sqlite, label, now))

@@ -1,7 +1,7 @@
 """Where learning stands, and what became of what it proposed."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from services.feedback.domain.follow_up import FollowUp
 from services.feedback.domain.learning import Schedule, missing_answers
-from services.feedback.domain.proposals import Proposal, Status
+from services.feedback.domain.proposals import Proposal, Status, Version
 from services.feedback.domain.samples import LEFT_OUT, Group, Label
 from services.feedback.store import queries, samples
 
@@ -48,9 +48,24 @@ def learning_status(conn: Connection, now: datetime) -> dict[str, Any]:
         "failure": None
         if looks.failure is None
         else {"why": looks.failure, "times": looks.failures, "retry_at": looks.retry_at},
+        "exploration": _exploration(version, last),
         "open_proposal": None if waiting is None else waiting.proposal_id,
         **{name: last.get(name) for name in REPORTED},
     }
+
+
+def _exploration(version: Version | None, last: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether it can be known what the definition misses, said in words."""
+    rate = 0.0 if version is None else float(version.document.get("exploration_rate") or 0)
+    explored = int(last.get("explored") or 0)
+    if rate > 0:
+        text = (
+            f"{100 * rate:g} % of the leads below the threshold reach a rep; at the last look "
+            f"{explored} of them had an answer, each of which stands for the others."
+        )
+    else:
+        text = "No lead below the threshold reaches a rep, so what is missed there is not known."
+    return {"rate": rate, "answers": explored, "text": text}
 
 
 def _state(looks: Schedule, missing: int, published: bool, now: datetime) -> str:

@@ -400,3 +400,17 @@ def suggestion(points: Mapping[str, int] | None = None, **evidence: Any) -> Sugg
 def found(answers: int = 150, version: int = 1, **values: Any) -> Finding:
     """What a look found: a suggestion, unless told otherwise."""
     return Finding(version, answers, **{"suggestion": suggestion(), **values})
+
+
+def learnable(many: int, start: datetime) -> list[Event[Any]]:
+    """Leads of two months; of one industry nearly all are accepted, of the other nearly none."""
+    random = Random(4)
+    lives = []
+    for number in range(many):
+        industry = random.choice(["Software", "Retail"])
+        facts = {"size": "10", "industry": industry, "employees": random.randrange(5, 500)}
+        at = start + number * timedelta(days=60) / many
+        life = Life(facts=facts, at=at).captured().qualified().assigned(f"rep-{number % 3}")
+        liked = random.random() < (0.9 if industry == "Software" else 0.15)
+        lives.append(life.accepted() if liked else life.rejected())
+    return [event for life in lives for event in life.events]

@@ -12,11 +12,21 @@ from services.feedback.looking import LEARNER, Looking
 from services.feedback.store import queries
 from services.feedback.store.unit import Feedback as Unit
 from shared.access import Role
+from shared.contracts.definition import DefinitionDocument
+from shared.contracts.events import DefinitionPublished
 from shared.contracts.vocabulary import RejectReason
-from shared.runtime.jobs import JobBusy, JobFailed
+from shared.runtime.jobs import JobBusy, JobFailed, Jobs
 from shared.runtime.unit import Transactions
 from tests.services.feedback.conftest import Callers
-from tests.services.feedback.lives import Feedback, answer_life, definition_of, published
+from tests.services.feedback.lives import (
+    START,
+    Feedback,
+    answer_life,
+    definition_of,
+    event_of,
+    learnable,
+    published,
+)
 
 URL = "/feedback/v1/learning"
 
@@ -71,9 +81,9 @@ def nothing(request: dict[str, Any], looked: bool = True) -> dict[str, Any]:
     }
 
 
-def looking(feedback: Feedback, learner: Learner) -> Looking:
+def looking(feedback: Feedback, learner: Learner | Jobs) -> Looking:
     transactions: Transactions[Unit] = feedback.transactions
-    made = Looking(transactions, learner, every=0.01, timeout=10)  # type: ignore[arg-type]
+    made = Looking(transactions, learner, every=0.01, timeout=120)  # type: ignore[arg-type]
     transactions._make = lambda now, conn: Unit(now, conn, heard=made.heard)
     return made
 
@@ -340,3 +350,60 @@ async def test_a_lease_is_kept_by_saying_so(feedback: Feedback) -> None:
     feedback.clock.advance(timedelta(seconds=50))
     assert await feedback.transactions.run(lambda unit: learning.begin(unit, 999)) is None
     assert not await feedback.transactions.run(lambda unit: learning.carry_on(unit, "another"))
+
+
+async def test_the_real_learner_in_a_process_of_its_own(callers: Callers) -> None:
+    """From leads and answers to a proposal, an edit, an approval and the next look."""
+    feedback, jobs = callers.feedback, Jobs("jobs")
+    one = looking(feedback, jobs)
+    await feedback.read([published(), *learnable(240, START)])
+    feedback.clock.advance(timedelta(days=61))
+    await one.run()
+    async with await callers.client(Role.MARKETER) as client:
+        status = (await client.get(URL)).json()
+        assert (status["failure"], status["last_look"]["done"]) == (None, "proposed")
+        assert status["reps"] is not None
+        assert status["drift"]["text"]
+        assert status["exploration"]["rate"] == 0.02
+        (short,) = (await client.get("/feedback/v1/proposals")).json()["items"]
+        assert "in" not in short["evidence"]["flips"]
+        address = f"/feedback/v1/proposals/{short['proposal_id']}"
+        made = (await client.get(address)).json()
+        assert any(change["why"] for change in made["changes"])
+        assert isinstance(made["evidence"]["flips"]["in"], list)
+        document = {**made["definition"], "note": "with sales"}
+        assert (await client.put(address, json={"definition": document})).status_code == 200
+        approved = (await client.post(f"{address}/approve")).json()
+        assert approved["definition"]["note"] == "with sales"
+        (_, event) = await feedback.sent("definition.proposed")
+        body = DefinitionDocument(**event["definition"], version=2, status="published")
+        at = feedback.clock.now()
+        data = DefinitionPublished(
+            definition=body, published_at=at, proposal_id=made["proposal_id"]
+        )
+        await feedback.read([event_of(data, at)])
+        await client.post(f"{URL}/look")
+        await one.run()
+        status = (await client.get(URL)).json()
+        assert (status["last_look"]["done"], status["last_look"]["looked"]) == ("nothing", False)
+        (made,) = (await client.get("/feedback/v1/proposals")).json()["items"]
+        assert made["follow_up"]["too_early"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_stop_breaks_a_look_off_and_leaves_nothing_behind(
+    feedback: Feedback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.feedback.looking.LEARNER", "tests.services.feedback.sleeper")
+    jobs = Jobs("jobs")
+    one = looking(feedback, jobs)
+    await feedback.read([published()])
+    await answered(feedback, 60, 60)
+    await one.start()
+    async with asyncio.timeout(60):
+        while not jobs._tasks:
+            await asyncio.sleep(0.01)
+        for part in (jobs, one):
+            await part.stop()
+    schedule = await feedback.ask(queries.schedule)
+    assert (schedule.lease, schedule.failures) == (None, 0)

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import Any
 
 import orjson
@@ -27,7 +26,7 @@ from shared.runtime.clock import SystemClock
 from shared.runtime.service import Infra
 from shared.scorecard.definition import compile_definition
 from shared.web.links import Links
-from tests.services.feedback.lives import START, Life, published
+from tests.services.feedback.lives import START, learnable, published
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
@@ -62,20 +61,6 @@ async def read_until(subscription: Subscription, enough: int) -> list[Received]:
     return got
 
 
-def leads(many: int) -> list[Event[Any]]:
-    """Leads of two months; of one industry nearly all are accepted, of the others nearly none."""
-    random, start = Random(4), datetime.now(UTC) - timedelta(days=60)
-    lives = []
-    for number in range(many):
-        industry = random.choice(["Software", "Retail"])
-        facts = {"size": "10", "industry": industry, "employees": random.randrange(5, 500)}
-        at = start + number * timedelta(days=60) / many
-        life = Life(facts=facts, at=at).captured().qualified().assigned(f"rep-{number % 3}")
-        liked = random.random() < (0.9 if industry == "Software" else 0.15)
-        lives.append(life.accepted() if liked else life.rejected())
-    return [event for life in lives for event in life.events]
-
-
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("kind", ["local", "kafka"])
 async def test_answers_in_a_proposal_and_feedback_out(
@@ -101,7 +86,9 @@ async def test_answers_in_a_proposal_and_feedback_out(
         for part in service.parts:
             await part.start()
             stack.push_async_callback(part.stop)
-        await publish(bus, databases, [published(), *leads(240)])
+        await publish(
+            bus, databases, [published(), *learnable(240, datetime.now(UTC) - timedelta(days=60))]
+        )
         marketing = await bus.subscribe("marketing", ["lead.feedback"], from_the_beginning)
         stack.push_async_callback(marketing.close)
         feedback = await read_until(marketing, 240)
