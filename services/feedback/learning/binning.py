@@ -21,6 +21,7 @@ FINE_BINS: Final = 20
 MAX_LEVELS: Final = 5
 MAX_CATEGORIES: Final = 60
 """Of a category's values only the most frequent are looked at; the others are one level."""
+MAX_TEXT: Final = 100
 MERGE_BELOW: Final = 7.0
 """Chi-squared with one degree of freedom, 0.8 % by chance: below it, two neighbours are one."""
 PRIOR: Final = 10.0
@@ -134,6 +135,8 @@ def _categories(column: Column, answers: Answers) -> tuple[list[dict[str, Any]],
     for code in (np.flatnonzero(counts[1:]) + 1).tolist():
         value = column.values[code]
         for text in column.texts[code]:
+            if not sayable(text):
+                continue
             answered[text] = answered.get(text, 0.0) + counts[code]
             accepted[text] = accepted.get(text, 0.0) + wins[code]
             spelled.setdefault(text, value if isinstance(value, str | int | float) else text)
@@ -177,6 +180,13 @@ def _categories(column: Column, answers: Answers) -> tuple[list[dict[str, Any]],
     named = sorted((one for one in joined if one is not over), key=distance, reverse=True)
     levels = [{"operator": "in", "value": [spelled[text] for text in one[0]]} for one in named]
     return _missing(column, answers) + levels, len(groups)
+
+
+def sayable(value: Any) -> bool:
+    """Whether a definition can name a value: no endless text, no infinity, nothing unstorable."""
+    if isinstance(value, str):
+        return len(value) <= MAX_TEXT and "\0" not in value and value not in ("inf", "-inf", "nan")
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def merged(answered: Floats, accepted: Floats, support: float) -> list[list[int]]:

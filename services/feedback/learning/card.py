@@ -172,6 +172,7 @@ class Learner:
         ids = names.Names(base)
         kept = [one for one in base["criteria"] if one["id"] in self.settings.fixed]
         ids.take(one["id"] for one in kept)
+        ids.take(d.candidate.today["id"] for d in drafts if d.candidate.today is not None)
         made = [points.criterion_of(draft, ids.of(draft.candidate)) for draft in drafts]
         return names.in_order(base, [*map(dict, kept), *made], goal, ended)
 

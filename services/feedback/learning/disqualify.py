@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.feedback.learning.binning import Rows
+from services.feedback.learning.binning import Rows, sayable
 from services.feedback.learning.data import Settings
 from services.feedback.learning.material import Material
 from services.feedback.learning.names import Names
@@ -44,6 +44,7 @@ def found(
             if (interval := wilson(int(accepted[code]), int(answered[code]))) is not None
             and interval.high < limit
             and isinstance(column.values[code], str | int | float)
+            and sayable(column.values[code])
         ]
         if codes and len(codes) < len(column.values) - 1:
             lost = sum(int(answered[code]) for code in codes)

@@ -23,16 +23,18 @@ class Nothing:
 
     def document(self) -> dict[str, Any]:
         """As JSON tells it."""
-        return {
-            "kind": "nothing",
-            "reason": self.reason,
-            "text": self.text,
-            "looked": self.looked,
-            "missing_answers": self.missing_answers,
-            "status": dict(self.status),
-            "evidence": None if self.evidence is None else dict(self.evidence),
-            "looks": self.looks.document(),
-        }
+        return _plain(
+            {
+                "kind": "nothing",
+                "reason": self.reason,
+                "text": self.text,
+                "looked": self.looked,
+                "missing_answers": self.missing_answers,
+                "status": dict(self.status),
+                "evidence": self.evidence,
+                "looks": self.looks.document(),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,27 @@ class Proposal:
 
     def document(self) -> dict[str, Any]:
         """As JSON tells it."""
-        return {
-            "kind": "proposal",
-            "definition": dict(self.definition),
-            "changes": [dict(one) for one in self.changes],
-            "evidence": dict(self.evidence),
-            "flips": dict(self.flips),
-            "retarget": self.retarget,
-            "status": dict(self.status),
-            "looks": self.looks.document(),
-        }
+        return _plain(
+            {
+                "kind": "proposal",
+                "definition": dict(self.definition),
+                "changes": [dict(one) for one in self.changes],
+                "evidence": dict(self.evidence),
+                "flips": dict(self.flips),
+                "retarget": self.retarget,
+                "status": dict(self.status),
+                "looks": self.looks.document(),
+            }
+        )
 
 
 Finding = Proposal | Nothing
+
+
+def _plain(value: Any) -> Any:
+    """With numbers that are Python's own, whatever they were computed with."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if hasattr(value, "item") else value

@@ -79,6 +79,8 @@ def folds(material: Material) -> Iterator[Fold]:
         begin = material.days[first]
         earlier = answered[:start]
         trained = earlier[material.known[earlier] <= begin]
+        if len(trained) < LEAST_TRAINED:  # answers that came late, or all in one go
+            trained = earlier
         labels = material.labels[trained]
         if len(trained) < LEAST_TRAINED or len(np.unique(labels)) < 2:
             continue

@@ -24,7 +24,6 @@ class Names:
     def of(self, candidate: Candidate) -> str:
         """The id of a candidate; a fact whose levels are learned again keeps that of its levels."""
         if candidate.today is not None:
-            self._today.pop(candidate.today["id"], None)
             return str(candidate.today["id"])
         for name, one in self._today.items():
             same = one.get("levels") and one.get("field") == candidate.field == candidate.key

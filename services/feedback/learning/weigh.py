@@ -25,8 +25,9 @@ SELECT_FROM: Final = 12_000
 PRICE: Final = 0.7
 """The price of a candidate is this times the logarithm of how many were tried. 2 would be the full
 risk inflation criterion, which leaves weak but real drivers out; a proposal is judged anyway."""
-REP_PENALTY: Final = 1.5
-"""The L2 penalty of a rep's offset until the spread of reps is known."""
+REP_PENALTY: Final = 0.4
+"""The L2 penalty of a rep's offset until the spread of reps is known: weak, or a fact that goes
+along with a rep would take the blame for him."""
 NO_PENALTY: Final = 1e-4
 
 
@@ -82,7 +83,12 @@ def choose(
         beta, hessian, gradient = _newton(x, labels, weights, penalty, beta, active)
         if len(chosen) >= limit:
             break
-        left = [i for i in range(len(every)) if i not in chosen]
+        taken = {every[i].field for i in chosen if every[i].levels > 2}
+        left = [
+            i
+            for i in range(len(every))
+            if i not in chosen and not (every[i].levels > 2 and every[i].field in taken)
+        ]
         gains = {i: _gain(i, spans, active, hessian, gradient, penalty, every, price) for i in left}
         best = max(gains, key=lambda i: (gains[i], -i), default=None)
         if best is None or gains[best] <= 0:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -55,7 +55,6 @@ class World:
     """Half way the drivers change places: what spoke for a lead now speaks against it."""
     interaction: float = 0.0
     answered: float = 1.0
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def samples(world: World, seed: int) -> list[Sample]:
@@ -141,7 +140,7 @@ def _facts(world: World, random: Random) -> dict[str, Any]:
     }  # fmt: skip
     for number in range(world.useless):
         facts[f"fields.useless_{number}"] = random.randint(0, 9)
-    return {**facts, **world.extra}
+    return facts
 
 
 def _activities(random: Random, at: datetime) -> dict[str, Activity]:
