@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.qualify.domain.decision import Decision
+from services.qualify.domain.replay import is_evaluation
 from services.qualify.domain.rescoring import Rescore
-from services.qualify.domain.smallest_changes import qualifying
+from services.qualify.domain.smallest_changes import Chances, qualifying
 from services.qualify.domain.versions import Version
 from services.qualify.store.queries import LeadHistory
 from shared.contracts.definition import DefinitionDocument
@@ -118,7 +119,9 @@ def _chances(decision: Decision, version: Version | None) -> dict[str, Any]:
         return {"missed": [], "would_qualify": [], "would_qualify_note": None}
     definition = compile_definition(version.version, version.document)
     at = decision.decided_at
-    chances = qualifying(definition, decision.inputs, at)
+    chances = Chances((), f"a rep turned it down: {decision.reason}")
+    if is_evaluation(decision):
+        chances = qualifying(definition, decision.inputs, at)
     return {
         "missed": [
             {"criterion_id": one.criterion_id, "because": one.because, "points": one.full}

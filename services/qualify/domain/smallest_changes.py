@@ -6,24 +6,29 @@ changes first, and every set that is told was scored like any lead: what it says
 happened. The search is bounded, so it may overlook a set in a wild definition; it invents none.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
-from services.qualify.domain.wishes import Move, Wish, apply, moves_of
+from services.qualify.domain.wishes import Move, Wish, apply, far, moves_of, together
 from shared.conditions import FactValue
 from shared.scorecard.definition import Definition
+from shared.scorecard.rules import Levels, Single
 from shared.scorecard.scoring import Inputs, Score, context_of, evaluate
 
 MOST_SETS: Final = 3
 MOST_MOVES: Final = 4
 """Moves that are put together."""
+MOST_CHANGES: Final = 6
+"""Who would have to change more is another lead."""
 _CANDIDATES: Final = 14
 """Moves that are tried together: those that give most."""
 _EVALUATIONS: Final = 400
-"""Scorings that one answer may cost."""
+_LEAST: Final = 60
+_CONDITIONS: Final = 60_000
+"""Scorings, and conditions that they look at, that one answer may cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,7 @@ def qualifying(definition: Definition, inputs: Inputs, at: datetime) -> Chances:
     if found:
         return Chances(tuple(found))
     if search.now.verdict == "DISQUALIFIED":
-        note = (
-            f"nothing that can change lifts the disqualifier {search.now.reason} and qualifies it"
-        )
+        note = f"no few changes lift the disqualifier {search.now.reason} and qualify it"
         return Chances((), note)
     return Chances((), "no changes of a few facts or activities reach the threshold")
 
@@ -73,7 +76,8 @@ class _Search:
     def __init__(self, definition: Definition, inputs: Inputs, at: datetime) -> None:
         self._definition, self._inputs, self._at = definition, inputs, at
         self._context = context_of(inputs, at)
-        self._left = _EVALUATIONS
+        self._budget = self._left = _budget(definition)
+        self._moves = self._found_moves()
         self.now: Final = self._score(())
 
     def sets(self) -> list[Chance]:
@@ -95,12 +99,15 @@ class _Search:
         need = self._definition.threshold - self.now.score
         promising: list[tuple[Wish, ...]] = [one for one in must if one]
         for forced in must:
+            slack = self._slack(forced)
             for number in range(1, MOST_MOVES + 1):
                 for chosen in combinations(gains, number):
-                    wishes = _together(forced, [move for move, _ in chosen])
-                    if wishes and sum(gain for _, gain in chosen) >= need - self._slack(forced):
+                    if sum(gain for _, gain in chosen) < need - slack:
+                        continue
+                    wishes = _all_of(forced, [move for move, _ in chosen])
+                    if wishes and len(wishes) <= MOST_CHANGES:
                         promising.append(wishes)
-        promising.sort(key=lambda wishes: (len(wishes), sum(one.effort for one in wishes)))
+        promising.sort(key=far)
         seen = set()
         for wishes in promising:
             key = frozenset((one.field, str(one.value)) for one in wishes)
@@ -118,19 +125,15 @@ class _Search:
         for one in self._definition.disqualifiers:
             if one.test.matches(self._context):
                 moves = list(moves_of(one.test, self._context, holds=False))[:3]
-                ways = [
-                    wishes
-                    for way in ways
-                    for move in moves
-                    if (wishes := _together(way, [move])) is not None
-                ][:6]
+                both = dict.fromkeys(together(way, move) for way in ways for move in moves)
+                ways = sorted((one for one in both if one is not None), key=far)[:6]
         return ways
 
     def _gains(self) -> list[tuple[Move, int]]:
         """Moves that give points, each alone: for each set of fields the best one, best first."""
         best: dict[frozenset[str], tuple[Move, int]] = {}
-        for move in self._moves():
-            if self._left <= _EVALUATIONS // 2:
+        for move in self._moves:
+            if self._left <= self._budget // 2:
                 break
             gain = self._score(move).score - self.now.score
             fields = frozenset(one.field for one in move)
@@ -139,18 +142,18 @@ class _Search:
         found = sorted(best.values(), key=lambda one: (-one[1] / len(one[0]), len(one[0])))
         return found[:_CANDIDATES]
 
-    def _moves(self) -> Iterator[Move]:
-        seen = set()
+    def _found_moves(self) -> list[Move]:
+        """Every move that some criterion asks for, each once."""
+        found: dict[tuple[tuple[str, str], ...], Move] = {}
         for criterion in self._definition.criteria:
-            for move in moves_of(criterion.rule, self._context, holds=True, inputs=self._inputs):
-                key = tuple((one.field, str(one.value)) for one in move)
-                if key not in seen:
-                    seen.add(key)
-                    yield move
+            for move in moves_of(criterion.rule, self._context, holds=True):
+                if len(move) <= MOST_CHANGES:
+                    found.setdefault(tuple((one.field, str(one.value)) for one in move), move)
+        return list(found.values())
 
     def _relaxed(self, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
         """The same fields, each changed no more than it takes."""
-        for move in list(self._moves()):
+        for move in self._moves:
             if len(move) != 1 or self._left <= 0:
                 continue
             for at, wish in enumerate(wishes):
@@ -176,13 +179,26 @@ class _Search:
         return evaluate(self._definition, apply(self._inputs, wishes, self._at), self._at)
 
 
-def _together(first: Sequence[Wish], moves: Sequence[Move]) -> tuple[Wish, ...] | None:
-    """All their wishes; None if two want other values of one field."""
-    found: dict[str, Wish] = {one.field: one for one in first}
+def _all_of(first: Sequence[Wish], moves: Sequence[Move]) -> Move | None:
+    found: Move | None = tuple(first)
     for move in moves:
-        for wish in move:
-            known = found.get(wish.field)
-            if known is not None and known.value != wish.value:
-                return None
-            found[wish.field] = wish
-    return tuple(found.values())
+        found = None if found is None else together(found, move)
+    return found
+
+
+def _budget(definition: Definition) -> int:
+    """Scorings that one answer may cost: fewer where one costs more, so that nobody waits long."""
+    leaves = len(definition.disqualifiers)
+    for criterion in definition.criteria:
+        rule = criterion.rule
+        if isinstance(rule, Single):
+            leaves += _leaves(rule.test.to_document())
+        else:
+            leaves += len(rule.levels) if isinstance(rule, Levels) else 1
+    return max(_LEAST, min(_EVALUATIONS, _CONDITIONS // max(leaves, 1)))
+
+
+def _leaves(document: Mapping[str, Any]) -> int:
+    inner = [document["not"]] if "not" in document else []
+    inner += [*document.get("all", ()), *document.get("any", ())]
+    return sum(map(_leaves, inner)) if inner else 1

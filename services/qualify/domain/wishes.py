@@ -52,13 +52,7 @@ def apply(inputs: Inputs, wishes: Sequence[Wish], at: datetime) -> Inputs:
     return replace(inputs, facts=facts, attribution=attribution, activities=activities)
 
 
-def moves_of(
-    asked: Any,
-    context: Mapping[str, FactValue],
-    *,
-    holds: bool,
-    inputs: Inputs | None = None,
-) -> Iterator[Move]:
+def moves_of(asked: Any, context: Mapping[str, FactValue], *, holds: bool) -> Iterator[Move]:
     """Ways to make a rule give more (``holds``), or a test hold or not. A rule that gives less than
     nothing is wished away."""
     if isinstance(asked, Single):
@@ -108,26 +102,37 @@ def _moves_of_test(test: Any, context: Mapping[str, FactValue], holds: bool) -> 
     return _moves_of_tree(test.to_document(), context, holds)[:_WAYS]
 
 
+def together(first: Sequence[Wish], second: Sequence[Wish]) -> Move | None:
+    """All their wishes; None if two want other values of one field."""
+    found = {one.field: one for one in first}
+    for wish in second:
+        known = found.setdefault(wish.field, wish)
+        if known.value != wish.value:
+            return None
+    return tuple(found.values())
+
+
+def far(move: Sequence[Wish]) -> tuple[int, float]:
+    """How much a move asks for: to sort by, the nearest first."""
+    return len(move), sum(one.effort for one in move)
+
+
 def _moves_of_tree(document: Any, context: Mapping[str, FactValue], holds: bool) -> list[Move]:
     if "not" in document:
         return _ways(document["not"], context, not holds)
     word = "all" if "all" in document else "any"
     parts: list[Any] = document[word]
     if (word == "all") is not holds:  # one part is enough
-        found = [move for part in parts for move in _ways(part, context, holds)]
-        return sorted(found, key=lambda move: (len(move), sum(one.effort for one in move)))[:_WAYS]
+        found = dict.fromkeys(move for part in parts for move in _ways(part, context, holds))
+        return sorted(found, key=far)[:_WAYS]
     whole: list[Move] = [()]
     for part in parts:
-        ways = _ways(part, context, holds)
-        if not ways and compile_tree(part).matches(context) is not holds:
-            return []
-        if ways:
-            whole = [
-                (*before, *way)
-                for before in whole
-                for way in ways
-                if not {one.field for one in before} & {one.field for one in way}
-            ][:_WAYS]
+        test = compile_tree(part)
+        if test.matches(context) is holds:
+            continue
+        ways = _moves_of_test(test, context, holds)
+        both = dict.fromkeys(together(before, way) for before in whole for way in ways)
+        whole = sorted((one for one in both if one is not None), key=far)[:_WAYS]
     return [move for move in whole if move]
 
 

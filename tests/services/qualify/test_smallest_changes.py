@@ -13,6 +13,7 @@ from shared.scorecard.definition import compile_definition
 from shared.scorecard.scoring import Activity, Inputs, evaluate
 
 from .conftest import NOW, STUDENT, VP, captured, definition
+from .test_consume import rejected
 
 STARTER_DEFINITION = compile_definition(1, STARTER.model_dump(mode="json"))
 
@@ -158,6 +159,31 @@ def test_whatever_is_told_would_have_qualified_the_lead(facts, done):
     assert not any(a < b for a in fields for b in fields)
 
 
+def test_one_fact_that_fulfils_many_conditions_is_one_change():
+    either = {"any": [{"field": f"fields.x{k}", "operator": "eq", "value": "a"} for k in range(5)]}
+    tree = {"id": "tree", "group": "fit", "when": {"all": [either, either]}, "points": 40}
+    found = chances({"criteria": [tree], "disqualifiers": []}, {})
+    assert {len(chance.changes) for chance in found.sets} == {1}
+
+
+def test_trees_within_trees_do_not_hold_the_page_up():
+    def tree(n):
+        parts = [
+            {
+                "any": [
+                    {"field": f"fields.x{k}", "operator": "in", "value": ["a", "b"]}
+                    for k in range(m, m + 8)
+                ]
+            }
+            for m in range(n, n + 8)
+        ]
+        return {"id": f"t{n}", "group": "fit", "points": 5, "when": {"all": parts}}
+
+    begun = time.monotonic()
+    chances({"threshold": 25, "criteria": [tree(n) for n in range(30)], "disqualifiers": []}, {})
+    assert time.monotonic() - begun < 3
+
+
 @pytest.mark.parametrize("number", [40, 200])
 def test_a_large_definition_does_not_hold_the_page_up(number):
     criteria = [
@@ -182,3 +208,6 @@ async def test_the_score_says_what_was_missed_and_what_would_have_done(qualify):
         assert chance["score"] >= found["threshold"]
         assert set(chance["changes"][0]) == {"field", "from", "to", "points", "words"}
     assert (await qualify.score("vp"))["would_qualify"] == []
+    await qualify.take(rejected("vp", "NOT_A_BUYER"))
+    turned_down = await qualify.score("vp")
+    assert turned_down["would_qualify_note"] == "a rep turned it down: NOT_A_BUYER"
