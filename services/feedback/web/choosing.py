@@ -75,6 +75,7 @@ LIMITS: Final = (
     ),
     Limit("proposals_per_year", "Proposals a year at most", "", 5, 1, 100),
 )
+LIMIT_OF: Final = {one.name: one for one in LIMITS}
 
 
 @dataclass(slots=True)

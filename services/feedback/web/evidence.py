@@ -58,7 +58,7 @@ def measures(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
         (
             "auc",
             "Tells good leads from others (AUC)",
-            "how often a good lead ranks above another; 50 % is a coin",
+            "how often a good lead ranks above another; half the time is a coin",
         ),
     )
     shown = []

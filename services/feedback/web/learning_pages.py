@@ -14,9 +14,9 @@ from services.feedback.store.names import facts_seen
 from services.feedback.store.status import learning_status
 from services.feedback.store.unit import Feedback
 from services.feedback.web import evidence as shown_by
-from services.feedback.web.choosing import Choosing, choosing_of, chosen
+from services.feedback.web.choosing import LIMIT_OF, Choosing, choosing_of, chosen
 from services.feedback.web.shell import Marketer, page, text_of, to
-from services.feedback.web.standing import groups, standing
+from services.feedback.web.standing import account, groups, standing
 from shared.access import check_csrf
 from shared.contracts.problems import Problem
 from shared.runtime.unit import Transactions
@@ -98,9 +98,13 @@ async def _read(transactions: Transactions[Feedback]) -> tuple[Choosing, dict[st
         base = None if in_force is None else in_force.document
         facts = facts_seen(conn)
         warned = [name for name in facts if _named(name, status["warnings"])]
-        form = choosing_of(queries.choices(conn), facts, warned, base)
+        wanted = queries.choices(conn)
+        form = choosing_of(wanted, facts, warned, base)
+        stand = standing(status)
+        alpha = wanted.limits.get("alpha", LIMIT_OF["alpha"].default)
+        stand["facts"] += account(queries.schedule(conn).state, alpha)
         return form, {
-            "stand": standing(status),
+            "stand": stand,
             "groups": groups(status),
             "warnings": shown_by.warnings(status["warnings"]),
             "drift": shown_by.drift(status["drift"]),

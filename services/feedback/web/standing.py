@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from services.feedback.domain.samples import Group
-from shared.web.formats import number, when
+from services.feedback.web.evidence import measures
+from shared.web.formats import number, percent, when
 
 TITLES: Final = {
     "no_definition": "No definition is published",
@@ -45,9 +46,31 @@ def standing(status: Mapping[str, Any]) -> dict[str, Any]:
         "why": None if last is None else last.get("missing") or last.get("why") or None,
         "facts": facts,
         "href": status["open_proposal"] and f"/feedback/proposals/{status['open_proposal']}",
+        "exploration": (status.get("exploration") or {}).get("text"),
+        "best": _best(last, status["version"]) if status["open_proposal"] is None else None,
         "failure": None if failure is None else failure["why"],
         "may_ask": state in ("collecting", "retrying"),
     }
+
+
+def _best(last: Mapping[str, Any] | None, version: int | None) -> dict[str, Any] | None:
+    """What the last look found, though it was not good enough to be proposed."""
+    if last is None or last.get("base_version") != version:
+        return None
+    rows = measures(last.get("evidence") or {})
+    return {"version": version, "measures": rows} if rows else None
+
+
+def account(state: Mapping[str, Any], alpha: float) -> list[tuple[str, Any]]:
+    """What the looks of the last year have cost, from the learner's own account."""
+    taken = state.get("taken") or []
+    if not taken:
+        return []
+    spent = percent(sum(one["alpha"] for one in taken), 1)
+    return [
+        ("Looks in a year", number(len(taken))),
+        ("Chance of a false proposal, used up", f"{spent} of {percent(alpha, 1)}"),
+    ]
 
 
 def groups(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ async def test_what_is_missing_is_said(visit: Visit) -> None:
     await visit.feedback.look(found(23, suggestion=None, missing=why))
     text = await visit.go("/feedback/")
     assert why in text
+    assert "Next look" in text
     assert "Nothing to propose now" in text
 
 

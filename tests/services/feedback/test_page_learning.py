@@ -21,6 +21,8 @@ async def test_what_is_wanted_is_kept(visit: Visit) -> None:
     text = await visit.go("/feedback/learning")
     assert "A proposal waits for your decision" in text
     assert "Reps, compared on like leads" in text
+    assert "2 % of the leads below the threshold reach a rep" in text
+    assert "Looks in a year 1" in text
     assert await visit.fits()
 
     await page.get_by_label("sales accepts and that is an SQL").check()
