@@ -111,3 +111,28 @@ def test_a_table_names_itself_and_can_be_scrolled_by_keyboard(parts: Any) -> Non
     assert "&lt;b&gt;" in html
     assert '<td class="num">12</td>' in html
     assert '<td class="num">–</td>' in html
+
+
+def test_before_and_after_can_be_read_without_the_picture(parts: Any) -> None:
+    item = {
+        "label": "Accepted",
+        "hint": None,
+        "before": {"point": 0.5, "low": 0.25, "high": 0.75},
+        "after": None,
+        "text": "50 % → not known",
+        "note": "25 to 75 %",
+    }
+    html = parts.before_after("Effect", [item], before="Version 1", after="Version 2")
+    assert "<caption>Effect</caption>" in html
+    assert "Version 1" in html
+    assert "50 % → not known" in html
+    assert 'x1="25.0%" x2="75.0%"' in html
+    assert 'cx="50.0%"' in html
+    assert html.count("<circle") == 3  # two in the key, one for what is known
+
+
+def test_tabs_and_steps_say_where_one_is(parts: Any) -> None:
+    items = [{"label": "A", "href": "/a", "current": True}, {"label": "B", "href": "/b"}]
+    assert '<a href="/a" aria-current="page">A</a>' in parts.tabs("Area", items)
+    step = {"title": "Waits", "at": None, "text": None, "kind": "now"}
+    assert '<li class="step step-now" aria-current="step">' in parts.steps([step])
