@@ -38,6 +38,8 @@ class Compared:
     useless: int
     """Facts in the final definition that have nothing to do with the outcome."""
     final: Mapping[str, Any]
+    said: str
+    """What the last look said was missing."""
     wanted: float
 
     def area(self, name: str) -> float:
@@ -90,6 +92,7 @@ def _judged(world: World, product: Product, final: Mapping[str, Any]) -> Compare
         known=sum(bool(_facts(starter()) & names) for names in world.drivers.values()),
         useless=len(used & world.useless),
         final=final,
+        said=next((one["missing"] for one in reversed(product.learned.looks) if one), ""),
         wanted=float(labels.mean()),
     )
 

@@ -17,8 +17,8 @@ from tests.bench_learning.worlds import Lead, World
 AT_ONCE = 8
 WAITING_FOR_US = ("INQUIRY", "MQL", "REJECTED")
 LOOK_SECONDS = 0.5
-PATIENCE_SECONDS = 12.0
-"""How long new answers may go without a proposal before more leads come."""
+LOOKING_SECONDS = 600.0
+"""The most time a look may take on a busy machine."""
 SETTINGS = {"LEADLOOP_FEEDBACK_LEARNING_SECONDS": str(LOOK_SECONDS)}
 T, R = TypeVar("T"), TypeVar("R")
 
@@ -34,6 +34,8 @@ class Learned:
     published: int = 0
     refused: list[str] = field(default_factory=list)
     answered: list[Lead] = field(default_factory=list)
+    looks: list[Any] = field(default_factory=list)
+    """What the newest look had found each time that feedback was done with looking."""
 
 
 @asynccontextmanager
@@ -108,15 +110,21 @@ class Product:
         self._answered.add(assignment["assignment_id"])
         self.learned.answered.append(lead)
 
-    async def learn(self, patience: float = PATIENCE_SECONDS) -> None:
-        """Approve whatever is proposed, until nothing has been for a while."""
-        until = time.monotonic() + patience
-        while time.monotonic() < until:
-            page = await self._call("GET", "/feedback/v1/proposals?status=open")
-            fresh = [one for one in page["items"] if one["proposal_id"] not in self._tried]
-            for proposal in fresh:
-                await self._approve(proposal["proposal_id"])
-                until = time.monotonic() + patience
+    async def learn(self) -> None:
+        """Wait until feedback has looked at what there is; approve whatever it proposes."""
+        deadline = time.monotonic() + LOOKING_SECONDS
+        while True:
+            found = await self._call("GET", "/feedback/v1/learning")
+            if found["failure"] is not None:
+                raise Trouble(f"a look failed: {found['failure']['why']}")
+            waiting = found["open_proposal"]
+            if waiting is not None and waiting not in self._tried:
+                await self._approve(waiting)
+            elif found["state"] == "collecting":
+                self.learned.looks.append(found["last_look"])
+                return
+            elif time.monotonic() > deadline:
+                raise Trouble(f"no look within {LOOKING_SECONDS:.0f} s: {found['state']}")
             await asyncio.sleep(LOOK_SECONDS / 2)
 
     async def _approve(self, proposal_id: str) -> None:
@@ -130,13 +138,13 @@ class Product:
             return
 
         async def settled() -> bool:
-            found = await self._call("GET", path)
-            if found["status"] == "open":
-                self.learned.refused.append(str(found.get("refusal")))
-            self.learned.published += found["status"] == "published"
-            return bool(found["status"] not in ("approved",))
+            return bool((await self._call("GET", path))["status"] != "approved")
 
-        await self._until(settled, f"proposal {proposal_id} published", 30)
+        await self._until(settled, f"proposal {proposal_id} published", 60)
+        found = await self._call("GET", path)
+        self.learned.published += found["status"] == "published"
+        if found["status"] == "open":
+            self.learned.refused.append(str(found["refusal"]))
 
     async def definition(self) -> dict[str, Any]:
         """The document that scores leads now."""

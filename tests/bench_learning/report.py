@@ -15,7 +15,7 @@ class Report:
     """Collects lines; each is printed when it is known, and all of them at the end."""
 
     def __init__(self) -> None:
-        self.console = Console(width=130)
+        self.console = Console(width=150)
         self._worlds: list[Compared] = []
         self._lines: list[tuple[str, str, str, str]] = []
 
@@ -35,6 +35,8 @@ class Report:
             f"{one.found} of {len(one.world.drivers)} drivers (starter {one.known}), "
             f"{one.useless} useless facts"
         )
+        if one.said:
+            self.console.print(f"    [dim]the last look: {one.said}[/dim]")
         for refusal in one.refused:
             self.console.print(f"    [red]an approval was refused:[/red] {refusal}")
 
@@ -104,18 +106,21 @@ def _listed(numbers: Iterable[int]) -> str:
 def _table_of(worlds: Sequence[Compared]) -> Table:
     """AUC, and below it the precision in the top fifth, of everybody in every world."""
     table = Table(
-        "world", "answers", *NAMES, "logistic, all", "boosting, all", "drivers", "published",
-        title="Newer half of each world: AUC, then precision in the top 20 %",
-        title_justify="left", show_lines=True,
-        caption="all: trained on the outcome of every older lead, answered or not", 
-    )  # fmt: skip
+        title="Newer half of each world: AUC, and below it precision in the top 20 %",
+        title_justify="left",
+        caption="all: trained on what became of every older lead, answered or not",
+    )
+    table.add_column("world", no_wrap=True)
+    for name in ("answers", *NAMES, "logistic, all", "boosting, all", "drivers", "published"):
+        table.add_column(name)
     for one in worlds:
         shown = []
         for name in (*NAMES, "logistic, all leads", "boosting, all leads"):
             area, precision = one.scores.get(name, (math.nan, math.nan))
             shown.append(f"{area:.3f}\n{precision:.3f}")
+        difficulty, _, rest = one.world.name.partition(", ")
         table.add_row(
-            f"{one.world.name}\n{one.wanted:.0%} wanted, AUC ± {one.error:.3f}",
+            f"{rest}\n{difficulty}: {one.wanted:.0%} wanted, AUC ± {one.error:.3f}",
             f"{one.answers}\n{one.accepted} yes", *shown,
             f"{one.found} of {len(one.world.drivers)}\n+{one.useless} useless", str(one.published),
         )  # fmt: skip
