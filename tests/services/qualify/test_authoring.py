@@ -4,13 +4,14 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.qualify.domain.authoring import GIVEN, definition_of, read_definition
 from services.qualify.domain.schema import definition_schema
 from services.qualify.seed import STARTER
 from shared.contracts.definition import DefinitionBody
+from shared.db.statements import as_json
 from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.documents import Unreadable, read_document, to_yaml
 
@@ -211,6 +212,62 @@ def test_thousands_of_criteria_are_refused_quickly():
     cyclic["criteria"][0]["when"] = cyclic
     with pytest.raises(Unreadable):
         definition_of(cyclic)
+
+
+_ANY = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "id",
+                    "group",
+                    "field",
+                    "operator",
+                    "value",
+                    "points",
+                    "when",
+                    "all",
+                    "any",
+                    "not",
+                    "levels",
+                    "activity",
+                    "cap",
+                    "count",
+                    "grade",
+                    "min_points",
+                    "fit",
+                ]
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+_PLACES = st.sampled_from(
+    [("criteria",), ("criteria", 0), ("disqualifiers",), ("grades",), ("grade_matrix",)]
+    + [("criteria", 1, key) for key in ("id", "field", "operator", "value", "when", "levels")]
+    + [("criteria", 1, key) for key in ("points", "activity", "half_life_days", "group")]
+    + [("disqualifiers", 0, "when"), ("threshold",), ("exploration_rate",), ("name",)]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_PLACES, _ANY)
+def test_nothing_that_is_sent_is_more_than_a_mistake(place, value):
+    document = definition()
+    inner = document
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    try:
+        body = definition_of(document)
+    except InvalidDefinition:
+        return
+    stored = body.model_dump(mode="json")
+    assert definition_of(json.loads(as_json(stored))) == body
 
 
 def test_a_definition_that_was_seeded_is_one_that_may_be_written():

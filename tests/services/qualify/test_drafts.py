@@ -166,6 +166,23 @@ async def test_changes_are_told_in_sentences(qualify):
     assert (await qualify.client.get(f"{URL}/3/diff", params={"against": "9"})).status_code == 404
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_too_much_is_refused(qualify):
+    one = definition()["criteria"][0]
+
+    async def send(criteria):
+        answer = await qualify.client.post(URL, json=definition(criteria=criteria))
+        return answer.status_code
+
+    assert await send([{**one, "id": f"c{n}"} for n in range(1500)]) == 422
+    assert await send([{**one, "id": f"c{n}"} for n in range(9000)]) == 413
+    deep = {"field": "country", "operator": "exists"}
+    for _ in range(40):
+        deep = {"not": deep}
+    assert await send([{"id": "deep", "group": "fit", "when": deep, "points": 30}]) in (400, 422)
+    assert await send([{**one, "operator": "matches", "value": "(a{99}){99}"}]) == 422
+
+
 def test_the_tag_is_that_of_the_document_however_its_keys_are_ordered():
     one = Version(2, "draft", {"a": 1, "b": [2]}, NOW)
     assert one.etag == Version(2, "challenger", {"b": [2], "a": 1}, NOW).etag
