@@ -107,6 +107,15 @@ class Analyst:
             return Answered(asked, trouble=problem.detail, base=base.version, busy=busy)
         return Answered(asked, found, cautions, base=base.version)
 
+    async def cautions(self, version: Version) -> list[dict[str, str]]:
+        """What looks wrong in a version on last month's leads; nothing while that is unknown."""
+        request = {"document": version.document, "now": self._now()}
+        try:
+            found: list[dict[str, str]] = (await self._analyse("warnings", request))["warnings"]
+        except Problem:
+            return []
+        return found
+
     async def impact(self, version: Version, published: Version | None) -> dict[str, Any] | str:
         """Which open leads it would move, were it published now; or why that is unknown."""
         request = {
@@ -136,16 +145,18 @@ class Analyst:
             return problem.detail
 
 
-async def while_there(request: Request, work: Awaitable[T]) -> T:
-    """Do the work unless whoever asked goes away first: it is cancelled then, and asyncio's
-    CancelledError raised. The request's body has to be read before."""
+async def while_there(request: Request, work: Awaitable[T]) -> T | None:
+    """Do the work unless whoever asked goes away first: it is cancelled then, and None answered.
+    The request's body has to be read before."""
     doing = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(request.receive())
     try:
         await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            doing.cancel()
-        return await doing
+        if doing.done():
+            return await doing
+        doing.cancel()
+        await asyncio.wait({doing})
+        return None
     finally:
         leaving.cancel()
         doing.cancel()

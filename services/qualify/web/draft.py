@@ -262,17 +262,15 @@ def _texts(item: Parts, names: tuple[str, ...]) -> Texts:
 
 
 def _typed(texts: Texts) -> dict[str, Any]:
-    """Texts as a part of a document; what is blank is left out, or None where it has to be said."""
-    made: dict[str, Any] = {
-        name: number_of(text) if name in NUMBERS else text
-        for name, text in texts.items()
-        if text or name in ("id", "name", "note")
-    }
-    if "operator" in texts:
-        value = value_of(texts["operator"], texts["value"])
-        made.pop("value", None)
-        if value is not None:
-            made["value"] = value
+    """Texts as a part of a document; what is blank is left out, or kept where it has to be said."""
+    made: dict[str, Any] = {}
+    for name, text in texts.items():
+        if name == "value":
+            value = value_of(texts["operator"], text)
+            if value is not None:
+                made[name] = value
+        elif text or name in ("id", "name", "note"):
+            made[name] = number_of(text) if name in NUMBERS else text
     return made
 
 

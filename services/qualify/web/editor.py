@@ -172,6 +172,8 @@ class Editor:
         document = body.model_dump(mode="json")
         asking = self._analyst.past(asked_of(form), document, editing.version, base)
         trial = await while_there(request, asking)
+        if trial is None:
+            return Response(status_code=204)  # nobody is there to read it
         if part:
             return self._part(request, trial, base)
         return await self._page(request, editing, sheet, trial=trial)

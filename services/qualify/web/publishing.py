@@ -47,8 +47,9 @@ class Publishing:
         found = await version_or_404(self._db, version)
         published = await self._published()
         own = published is not None and published.version == found.version
-        context: dict[str, Any] = {"impact": None, "evidence": None}
+        context: dict[str, Any] = {"impact": None, "evidence": None, "cautions": []}
         if not own:
+            context["cautions"] = await self._analyst.cautions(found)
             context["impact"] = await self._analyst.impact(found, published)
             if found.status == "challenger" and published is not None:
                 context["evidence"] = await self._evidence(found, published, "accepted")
