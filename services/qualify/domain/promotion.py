@@ -8,8 +8,8 @@ from shared.scorecard.intervals import Interval
 MIN_LABELLED: Final = 100
 """Leads with a label that both versions scored: fewer say little of either."""
 TOLERANCE: Final = 0.02
-"""By so much the lower bound of the difference in AUC may lie below zero: no worse, as far as this
-many leads can tell."""
+"""By so much the lower bound of the difference in AUC may lie below zero for a challenger whose
+MQLs are better: it draws the line elsewhere, and orders leads no worse as far as can be told."""
 MQLS_AT_LEAST: Final = 0.5
 """A challenger that passes fewer than this share of the leads that pass today is judged by
 somebody, not by figures alone: the rest would never be answered again."""
@@ -42,15 +42,14 @@ def missing_evidence(found: Comparison | None) -> list[str]:
         missing.append(
             f"{found.labelled} leads that both scored have a label, {MIN_LABELLED} are needed"
         )
-    difference = found.auc_difference
+    before, after, difference = found.precision_before, found.precision_after, found.auc_difference
     if difference is None:
         missing.append("all labels are equal, so neither version tells good leads from bad ones")
-    elif difference.low < -TOLERANCE:
+    elif difference.low <= 0 and not (difference.low >= -TOLERANCE and _purer(before, after)):
         missing.append(
-            f"its AUC may be worse: the difference is {difference.estimate:+.3f}, "
+            f"it is not better by more than chance: AUC differs by {difference.estimate:+.3f}, "
             f"between {difference.low:+.3f} and {difference.high:+.3f}"
         )
-    before, after = found.precision_before, found.precision_after
     if before is not None and after is None:
         missing.append("it makes no lead an MQL that has a label")
     elif before is not None and after is not None and after.high < before.estimate:
@@ -63,3 +62,8 @@ def missing_evidence(found: Comparison | None) -> list[str]:
             f"it makes MQLs of {found.mqls_after} of these leads, against {found.mqls_before} now"
         )
     return missing
+
+
+def _purer(before: Interval | None, after: Interval | None) -> bool:
+    """Whether more of its MQLs are good, by more than chance."""
+    return before is not None and after is not None and after.low > before.estimate

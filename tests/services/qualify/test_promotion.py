@@ -21,7 +21,9 @@ GOOD = Comparison(
 
 def test_a_better_challenger_on_enough_leads_passes():
     assert missing_evidence(GOOD) == []
-    assert missing_evidence(replace(GOOD, auc_difference=Interval(0.0, -0.019, 0.02))) == []
+    elsewhere = replace(GOOD, auc_difference=Interval(0.0, -0.019, 0.02))
+    assert missing_evidence(elsewhere) == []  # it orders leads as before, and its MQLs are better
+    assert missing_evidence(replace(elsewhere, precision_after=wilson(60, 200)))
     assert missing_evidence(replace(GOOD, precision_before=None)) == []
 
 
@@ -30,6 +32,7 @@ def test_a_better_challenger_on_enough_leads_passes():
     [
         ({"labelled": MIN_LABELLED - 1}, "99 leads that both scored have a label, 100 are needed"),
         ({"auc_difference": Interval(0.01, -0.05, 0.07)}, "between -0.050 and +0.070"),
+        ({"auc_difference": Interval(-0.1, -0.15, -0.05)}, "not better by more than chance"),
         ({"auc_difference": None}, "all labels are equal"),
         ({"precision_after": wilson(20, 200)}, "fewer of its MQLs are good: 10%"),
         ({"precision_after": None}, "makes no lead an MQL that has a label"),
