@@ -23,7 +23,7 @@ def changes(
     ended = {one["id"]: one for one in after.get("disqualifiers") or []}
     told = []
     for one in differences(before, after):
-        name = one.what.split(" ", 1)[1].split(" ")[0] if " " in one.what else ""
+        name = one.what.partition(": ")[0].partition(" ")[2]
         document: dict[str, Any] = {"what": one.what, "before": one.before, "after": one.after}
         if one.what.startswith("Criterion") and (name in new or name in old):
             document |= {"criterion_id": name} | _of_criterion(
