@@ -42,7 +42,8 @@ NUMBERS: Final = frozenset(
     | {"min_score", "min_points", "threshold", "cool_off_days"}
 )
 DEFAULTS: Final = {"group": "fit", "operator": "equals"}
-MOST_ROWS: Final = 200
+MOST_ROWS: Final = 250
+"""More than a definition may have, so that too many are told rather than lost."""
 
 
 @dataclass(slots=True)
