@@ -11,9 +11,13 @@ from tests.bench.load import drive
 from tests.bench.measure import leads, port_of, roomy
 
 SEED = 2_000
-_IDS = {
+IDS = {
     "capture": {"leads": ("lead_id", "identity"), "submissions": ("submission_id", "lead_id")},
-    "qualify": {"leads": ("lead_id",), "decisions": ("decision_id", "lead_id")},
+    "qualify": {
+        "leads": ("lead_id",),
+        "decisions": ("decision_id", "lead_id"),
+        "answers": ("lead_id",),
+    },
     "routing": {
         "leads": ("lead_id",),
         "assignments": ("assignment_id", "lead_id"),
@@ -25,6 +29,7 @@ _IDS = {
         "mqls": ("lead_id",),
         "attempts": ("assignment_id", "lead_id"),
         "stage_changes": ("lead_id",),
+        "samples": ("lead_id",),
     },
 }
 """By service and table: the columns that must differ from copy to copy."""
@@ -44,11 +49,11 @@ async def fill(folder: Path, number: int, command: Sequence[str]) -> None:
         done += (await drive(port_of(process), found, connections=16, seconds=2)).statuses[202]
     await asyncio.sleep(10)
     process.stop()
-    for service, tables in _IDS.items():
-        _copy(folder / "data" / f"{service}.db", tables, max(1, number // done))
+    for service, tables in IDS.items():
+        multiply(folder / "data" / f"{service}.db", tables, max(1, number // done))
 
 
-def _copy(file: Path, tables: dict[str, tuple[str, ...]], copies: int) -> None:
+def multiply(file: Path, tables: dict[str, tuple[str, ...]], copies: int) -> None:
     """Every row so many times, its ids made different by a suffix that keeps their length."""
     began = time.perf_counter()
     with sqlite3.connect(file) as db:

@@ -43,7 +43,7 @@ PARTS: dict[str, Part] = {
     "looks": lambda report, _, quick: run_looks(report, quick),
     "year": lambda report, _, quick: run_year(report, quick),
     "drift": lambda report, _, quick: run_drift(report, quick),
-    "speed": lambda report, _, quick: run_speed(report, quick),
+    "speed": run_speed,
 }
 
 

@@ -146,6 +146,27 @@ class Product:
         if found["status"] == "open":
             self.learned.refused.append(str(found["refusal"]))
 
+    async def look(self) -> dict[str, Any]:
+        """Ask for a look and wait until it has been taken; what it found."""
+        before = (await self._call("GET", "/feedback/v1/learning"))["last_look"]
+        await self._call("POST", "/feedback/v1/learning/look")
+        found: dict[str, Any] = {}
+
+        async def taken() -> bool:
+            now = await self._call("GET", "/feedback/v1/learning")
+            if now["failure"] is not None:
+                raise Trouble(f"the look failed: {now['failure']['why']}")
+            found.update(now["last_look"] or {})
+            return bool(now["last_look"] != before and now["state"] != "looking")
+
+        await self._until(taken, "the look taken", LOOKING_SECONDS)
+        return found
+
+    async def back_test(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What a definition would have made of past leads."""
+        found: dict[str, Any] = await self._call("POST", "/qualify/v1/backtests", asked)
+        return found
+
     async def definition(self) -> dict[str, Any]:
         """The document that scores leads now."""
         found: dict[str, Any] = await self._call("GET", "/qualify/v1/definitions/published")

@@ -15,8 +15,8 @@ CATEGORIES = {
     "role": ("owner", "manager", "engineer", "student", "buyer", "assistant", "other"),
     "product": ("basic", "plus", "pro"),
 }
-NUMBERS = ("employees", "visits", "budget", "tenure")
-FLAGS = ("phone", "website", "consent")
+NUMBERS = ("staff", "visits", "budget", "tenure")
+FLAGS = ("trial", "demo", "referred")
 FACTS = (*CATEGORIES, *NUMBERS, *FLAGS)
 MISSING = 0.12
 """How often a number or a category is not known."""
@@ -66,7 +66,7 @@ class SmallWorld:
     def _number(self, name: str, count: int) -> Floats:
         if name == "visits":
             return self._rng.poisson(4, count).astype(float)
-        middle = {"employees": 4.5, "budget": 9.0, "tenure": 3.0}[name]
+        middle = {"staff": 4.5, "budget": 9.0, "tenure": 3.0}[name]
         return np.round(self._rng.lognormal(middle, 1.2, count))
 
     def leads(self, count: int) -> Leads:

@@ -15,6 +15,7 @@ OF_EVERY_LEAD = frozenset({"industry"})
 RECIPE = "b2b_saas_procurement_v1"
 SNAPSHOT_DAY, HORIZON_DAYS = 30, 90
 LABEL = "converted_within_90_days"
+KINDS = {str: "text", bool: "boolean", int: "number", float: "number"}
 NOT_FACTS = frozenset(
     {
         *("account_id", "contact_id", "lead_id", "lead_created_at", LABEL),
@@ -84,7 +85,7 @@ class World:
         kinds: dict[str, str] = {}
         for lead in self.leads:
             for name, value in lead.custom.items():
-                kinds.setdefault(name, "text" if isinstance(value, str) else "number")
+                kinds.setdefault(name, KINDS[type(value)])
         return [{"name": name, "type": kinds[name], "kind": "fact"} for name in sorted(kinds)]
 
 
