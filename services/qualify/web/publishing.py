@@ -90,7 +90,7 @@ class Publishing:
             return await self.confirm(request, version, problem, reason=reason, override=override)
         return _to(version, "published")
 
-    async def challenger(self, request: Request, version: int, label: str, may: bool) -> Response:
+    async def challenger(self, request: Request, version: int, label: str) -> Response:
         """The challenger and the version that scores, on the same leads."""
         found = await version_or_404(self._db, version)
         published = await self._published()
@@ -107,7 +107,6 @@ class Publishing:
             label=label,
             labels=LABELS,
             changes=_changes(published, found),
-            may_write=may,
         )
 
     async def _evidence(self, found: Version, published: Version, label: str) -> Mapping[str, Any]:
@@ -150,11 +149,11 @@ def add_publishing(
 
     @router.get("/definitions/{version}/challenger")
     async def challenger(
-        request: Request, author: Author, version: int, label: str = "accepted"
+        request: Request, _: Author, version: int, label: str = "accepted"
     ) -> Response:
         """How it does beside the version that scores."""
         known = label if label in dict(LABELS) else "accepted"
-        return await publishing.challenger(request, version, known, may=True)
+        return await publishing.challenger(request, version, known)
 
     @router.post("/definitions/{version}/challenge", dependencies=[Depends(check_csrf)])
     async def begin(_: Author, version: int) -> Response:
