@@ -22,6 +22,8 @@ GOOD_WORDS: Final = {
     Label.WON.value: ("Won, of its MQLs", "would be won"),
 }
 FLIPS_SHOWN: Final = 8
+PLAIN_FROM: Final = 100
+"""From so many leads a week on, tenths of a lead are left out."""
 Found = dict[str, float]
 
 
@@ -120,14 +122,15 @@ def loads(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
         )
         if was is None or will is None:
             continue
-        spread = f"{number(will['low'], 1)} to {number(will['high'], 1)} proposed"
+        digits = 0 if min(was["point"], will["point"]) >= PLAIN_FROM else 1
+        spread = f"{number(will['low'], digits)} to {number(will['high'], digits)} proposed"
         said = [] if will["low"] == will["high"] else [spread]
         if isinstance(note, int):
             said.append(f"{number(note)} reps")
         shown.append(
             {
                 "label": label,
-                "text": f"{number(was['point'], 1)} → {number(will['point'], 1)}",
+                "text": f"{number(was['point'], digits)} → {number(will['point'], digits)}",
                 "note": "; ".join(said) or None,
             }
         )
@@ -161,7 +164,7 @@ def sample(evidence: Mapping[str, Any]) -> list[tuple[str, Any]]:
         shown.append(("Of these, answered", number(evidence["answers"])))
     begin, end = _moment(evidence.get("from")), _moment(evidence.get("to"))
     if begin is not None and end is not None:
-        shown.append(("They came", f"{_day(begin)} to {_day(end)}"))
+        shown.append(("They came", _days(begin, end)))
     if evidence.get("explored"):
         shown.append(("Explored, from below the threshold", number(evidence["explored"])))
     return shown
@@ -331,8 +334,9 @@ def notes(evidence: Mapping[str, Any]) -> Sequence[str]:
     return [str(one) for one in evidence.get("notes") or []]
 
 
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%b %Y}"
+def _days(begin: datetime, end: datetime) -> str:
+    first, last = (f"{moment.day} {moment:%b %Y}" for moment in (begin, end))
+    return first if first == last else f"{first} to {last}"
 
 
 def _moment(told: Any) -> datetime | None:

@@ -43,7 +43,9 @@ def standing(status: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ready": state != "no_definition",
         "title": title,
-        "why": None if last is None else last.get("missing") or last.get("why") or None,
+        "why": None
+        if last is None or status["open_proposal"] is not None
+        else last.get("missing") or last.get("why") or None,
         "facts": facts,
         "href": status["open_proposal"] and f"/feedback/proposals/{status['open_proposal']}",
         "exploration": (status.get("exploration") or {}).get("text"),
