@@ -159,7 +159,7 @@ def _settled(told: Mapping[str, Any], status: Status) -> list[dict[str, Any]]:
     version = told["published_version"]
     if status is Status.APPROVED:
         how = "as challenger" if told["publish_as"] == "challenger" else "to be published"
-        making = "If this lasts longer than ten minutes, dismiss it: it comes back."
+        making = "If this lasts longer than ten minutes, take it back."
         return [
             _step(f"Approved {how}", at, note),
             _step("The version is being made", None, making, "now"),
