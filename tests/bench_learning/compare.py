@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.scorecard.figures import Judged, auc_difference
 from tests.bench_learning.figures import Floats, auc, auc_error, top_precision
 from tests.bench_learning.judge import fields_of, ranked, table_of
 from tests.bench_learning.product import Product, Trouble, running
@@ -32,6 +33,9 @@ class Compared:
     scores: dict[str, tuple[float, float]]
     error: float
     """Standard error of an AUC on this half."""
+    behind: bool
+    """Whether naive Bayes is better by more than chance: the interval of the difference, by DeLong
+    et al. (1988) on the same leads, is below zero."""
     found: int
     known: int
     """Drivers that the final definition uses, and that the starter used already."""
@@ -88,6 +92,7 @@ def _judged(world: World, product: Product, final: Mapping[str, Any]) -> Compare
         refused=product.learned.refused,
         scores={n: (auc(v, labels), top_precision(v, labels)) for n, v in scored.items()},
         error=auc_error(scored["proposed"], labels),
+        behind=_behind(scored, labels),
         found=sum(bool(used & names) for names in world.drivers.values()),
         known=sum(bool(_facts(starter()) & names) for names in world.drivers.values()),
         useless=len(used & world.useless),
@@ -95,6 +100,14 @@ def _judged(world: World, product: Product, final: Mapping[str, Any]) -> Compare
         said=next((one["missing"] for one in reversed(product.learned.looks) if one), ""),
         wanted=float(labels.mean()),
     )
+
+
+def _behind(scored: Mapping[str, Floats], labels: Floats) -> bool:
+    if "naive Bayes" not in scored:
+        return False
+    judged = Judged(labels.astype(np.int64), np.ones(len(labels)), np.zeros(len(labels), bool))
+    found = auc_difference(scored["proposed"], scored["naive Bayes"], judged).interval
+    return found is not None and found.high < 0
 
 
 def _facts(definition: Mapping[str, Any]) -> set[str]:

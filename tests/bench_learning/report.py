@@ -48,7 +48,8 @@ class Report:
         number = len(self._worlds)
         self.line(
             "worlds in which what was proposed has at least naive Bayes's AUC",
-            f"{len(above)} of {number}; on average {_mean_gap(self._worlds, 'naive Bayes'):+.3f}",
+            f"{len(above)} of {number}; on average {_mean_gap(self._worlds, 'naive Bayes'):+.3f}; "
+            f"less by more than chance in {sum(one.behind for one in self._worlds)}",
             "all", len(above) == number,
         )  # fmt: skip
         ratios = [one.area("proposed") / one.area("boosting") for one in self._worlds]

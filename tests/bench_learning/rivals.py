@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import StratifiedKFold, cross_val_score
+from threadpoolctl import threadpool_limits
 
 from tests.bench_learning.figures import Floats
 
@@ -153,8 +154,9 @@ def all_rivals(
         return {}
     bins = Bins.of(train)
     codes, others, sizes = bins.codes(train), bins.codes(judged), bins.sizes()
-    return {
-        "naive Bayes": naive_bayes(codes, labels, others, sizes),
-        "logistic": logistic(codes, labels, others, sizes),
-        "boosting": boosting(bins, train, labels, judged),
-    }
+    with threadpool_limits(1):  # threads that wait for each other take minutes on busy cores
+        return {
+            "naive Bayes": naive_bayes(codes, labels, others, sizes),
+            "logistic": logistic(codes, labels, others, sizes),
+            "boosting": boosting(bins, train, labels, judged),
+        }
