@@ -27,7 +27,9 @@ async def test_read_edited_and_approved_as_challenger(visit: Visit) -> None:
     text = await visit.go(href)
     for part in ("Accepted, of its MQLs", "MQLs a week", "By week", "Reps, compared", "Company "):
         assert part in text
-    assert "each block of the newer half" in text
+    notes = proposal["evidence"]["notes"]
+    assert notes
+    assert all(note in text for note in notes)
     assert await visit.fits()
 
     await page.get_by_role("link", name="Edit or try it").click()
