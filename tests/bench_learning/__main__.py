@@ -57,8 +57,8 @@ def main() -> None:
     if unknown := set(only) - set(PARTS):
         parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
     warnings.filterwarnings("ignore", category=UserWarning)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what is open is closed
-    report = Report()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: servers are ended
+    report, status = Report(), 0
     try:
         with tempfile.TemporaryDirectory(prefix="leadloop-learning-") as folder:
             for name in only:
@@ -66,7 +66,9 @@ def main() -> None:
                 PARTS[name](report, Path(folder), given.quick)
     except KeyboardInterrupt:
         report.console.print("[red]interrupted[/red]; so far:")
+        status = 130
     report.show()
+    sys.exit(status)
 
 
 if __name__ == "__main__":
