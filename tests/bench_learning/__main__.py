@@ -57,7 +57,7 @@ def main() -> None:
     if unknown := set(only) - set(PARTS):
         parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
     warnings.filterwarnings("ignore", category=UserWarning)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: servers are ended
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     report, status = Report(), 0
     try:
         with tempfile.TemporaryDirectory(prefix="leadloop-learning-") as folder:
