@@ -180,6 +180,7 @@ def finding_of(answer: Mapping[str, Any], begun: Begun) -> Finding:
     status = answer["status"]
     base = body_of(begun.base)
     suggestion, missing, looked = None, "", True
+    gained = (answer.get("evidence") or {}).get("difference") or {}
     if answer["kind"] == "proposal":
         body = checked(answer["definition"]).model_dump(mode="json")
         evidence = {
@@ -197,6 +198,7 @@ def finding_of(answer: Mapping[str, Any], begun: Begun) -> Finding:
         suggestion=suggestion,
         missing=missing,
         looked=looked,
+        still_better=gained.get("auc", 0.0) >= gained.get("margin", 1.0),
         looks=answer["looks"],
         report={"reason": answer.get("reason"), **status, "evidence": answer.get("evidence")},
     )

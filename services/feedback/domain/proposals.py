@@ -153,8 +153,9 @@ class Finding:
     """What came of a look: a suggestion, or what is ``missing`` to make one, in words.
 
     ``answers`` is how many were looked at, ``looked`` False when it was too early for a look after
-    all, ``looks`` the learner's account of the error it has spent, ``report`` what else it found:
-    drift, reps, warnings.
+    all, ``still_better`` whether the gain is as large as is asked for, though this look, which may
+    err less than the one before, can't rule out chance. ``looks`` is the learner's account of the
+    error it has spent, ``report`` what else it found: drift, reps, warnings.
     """
 
     base_version: int
@@ -162,6 +163,7 @@ class Finding:
     suggestion: Suggestion | None = None
     missing: str = ""
     looked: bool = True
+    still_better: bool = False
     looks: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
 
@@ -215,7 +217,7 @@ def decide(
         return Leave("The open proposal was edited by hand, so this look leaves it alone.")
     suggestion = finding.suggestion
     if suggestion is None:
-        if is_open is None or not finding.looked:
+        if is_open is None or not finding.looked or finding.still_better:
             return Leave(finding.missing)
         return Withdraw(is_open.proposal_id, finding.missing)
     if is_open is not None and same_document(is_open.definition, suggestion.definition):

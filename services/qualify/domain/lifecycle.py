@@ -99,8 +99,9 @@ def after_score(
 ) -> Lead:
     """Where a fresh score moves the lead; the same stage when it moves nowhere.
 
-    A recycled lead becomes an MQL again only through a signal after its cool-off. A lead that a rep
-    turned down needs a better score than that one, or another definition.
+    A recycled lead becomes an MQL again only through a signal, or another definition, after its
+    cool-off (``signal_at``). A lead that a rep turned down needs a better score than that one, or
+    another definition.
     """
     target = Stage(score.verdict)
     if target not in TRANSITIONS[lead.stage]:

@@ -67,11 +67,11 @@ def continue_rescore(unit: Qualify, limit: int) -> int | None:
 
 
 def _rescored(unit: Qualify, lead: Lead) -> bool:
-    """Whether the lead comes to another stage. Its newest activity is the signal that a recycled
-    lead needs after its rest, and that one needs which a rep has turned down: for another version
-    alone nobody is offered the same lead twice."""
+    """Whether the lead comes to another stage. To a recycled lead another version is as good a
+    reason as a signal, once it has rested; but a lead that a rep has turned down needs an activity
+    since: for another version alone nobody is offered the same lead twice."""
     newest = max((one.last_at for one in lead.activities.values()), default=lead.captured_at)
     since = lead.stage_since or lead.captured_at
     turned_down = lead.declined_version is not None and lead.stage is Stage.NURTURE
     moves = not turned_down or newest > since
-    return decide(unit, lead, RESCORED, newest, moves=moves).moved
+    return decide(unit, lead, RESCORED, unit.now, moves=moves).moved

@@ -83,6 +83,8 @@ async def test_a_new_look_refreshes_replaces_or_withdraws(feedback: Feedback) ->
     assert [p["status"] for p in await feedback.proposals()] == ["open", "superseded"]
     early = found(suggestion=None, missing="Too early.", looked=False)
     assert await feedback.look(early) == "nothing"
+    unsure = found(suggestion=None, missing="It may be chance.", still_better=True)
+    assert await feedback.look(unsure) == "nothing", "a stricter look takes nothing back"
     gone = found(suggestion=None, missing="Nothing does better.")
     assert await feedback.look(gone) == "withdrawn"
     newest = (await feedback.proposals())[0]

@@ -104,14 +104,13 @@ async def test_a_lead_that_a_rep_turned_down_is_not_offered_again_for_a_new_vers
     assert told == {"x": LeadScored, "y": LeadQualified}
 
 
-async def test_a_recycled_lead_needs_a_signal_after_its_rest(qualify):
+async def test_a_recycled_lead_comes_back_for_another_version_once_it_has_rested(qualify):
     await qualify.take(captured("rests", VP), captured("back", VP))
-    await qualify.take(outcome("rests", "RECYCLED"), outcome("back", "RECYCLED"))
-    qualify.clock.advance(40 * DAY)
-    clerk = {"job_title": "Clerk"}
-    await qualify.take(activity("back", "page_viewed", clerk, NOW + 39 * DAY))
-    criteria = [{**definition()["criteria"][0], "value": ["clerk", "vp"]}]
-    await publish(qualify, criteria=criteria)
+    await qualify.take(outcome("back", "RECYCLED"))
+    qualify.clock.advance(4 * DAY)
+    await qualify.take(outcome("rests", "RECYCLED", NOW + 4 * DAY))
+    qualify.clock.advance(2 * DAY)
+    await publish(qualify)
     await finish(qualify)
     told = {one.lead_id: type(one) for one in qualify.events()}
     assert told == {"rests": LeadScored, "back": LeadQualified}
