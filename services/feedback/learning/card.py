@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from services.feedback.learning import disqualify, names, points, reps, threshold, today
 from services.feedback.learning.binning import Answers, Rows, levels_of
 from services.feedback.learning.candidates import Candidate
-from services.feedback.learning.data import MOST_LEARNED, Settings
+from services.feedback.learning.data import MOST_STANDS_FOR, Settings
 from services.feedback.learning.facts import Codes, Floats
 from services.feedback.learning.material import Material
 from services.feedback.learning.weigh import Weights, choose, weigh
@@ -19,8 +19,9 @@ from services.feedback.learning.words import words_of
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.table import Scored, scores
 
-STRENGTH: Final = 3.0
-"""The L2 penalty of a level's log-odds: as if they were spread round none by 0.58."""
+STRENGTH: Final = 20.0
+"""The L2 penalty of a level's log-odds: as if they were spread round none by 0.22, so that weak
+criteria from few answers are near nothing; among strong ones from many, it hardly shows."""
 REP_ANSWERS: Final = 5
 """A rep of fewer answers has no offset of his own."""
 CALIBRATED_BY: Final = 45.0
@@ -82,7 +83,7 @@ class Learner:
         Weights are scaled so that they add up to the number of answers they are worth (Kish), and
         no test takes an explored lead for fifty.
         """
-        weights = np.minimum(self.material.weights[rows], MOST_LEARNED)
+        weights = np.minimum(self.material.weights[rows], MOST_STANDS_FOR)
         if half_life is not None and len(rows):
             weights *= 0.5 ** (
                 (self.material.days[rows[-1]] - self.material.days[rows]) / half_life

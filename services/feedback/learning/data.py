@@ -9,8 +9,7 @@ from typing import Any, Final
 from shared.conditions import FactValue
 from shared.scorecard.scoring import Activity, Inputs
 
-MOST_LEARNED: Final = 3.0
-MOST_JUDGED: Final = 5.0
+MOST_STANDS_FOR: Final = 3.0
 """For how many leads an explored one stands at most, where criteria are weighed and where two
 definitions are compared: a few such answers would decide everything. What a criterion says of a
 lead does not depend on how leads were selected by their score, so little is lost; shares such as

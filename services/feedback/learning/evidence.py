@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.feedback.learning.data import MOST_JUDGED, MOST_LEARNED, Settings
+from services.feedback.learning.data import MOST_STANDS_FOR, Settings
 from services.feedback.learning.judge import Compared, Unseen
 from services.feedback.learning.material import Material
 from services.feedback.learning.threshold import recent
@@ -95,14 +95,14 @@ def notes(found: Unseen, material: Material, judged: Judged, settings: Settings)
     """What the reader must know before believing the numbers."""
     said = [
         "Both are judged on the same leads, which came after the answers they were learned from: "
-        "each block of the newer half by what could be learned before it began.",
+        "each block of them by what could be learned before it began.",
     ]
     explored = int((judged.below & judged.known).sum())
     if explored:
         said.append(
             f"{explored} answered leads came from below the threshold by exploration. In shares "
-            f"each stands for as many as it was drawn from; in learning for at most "
-            f"{MOST_LEARNED:g}, in comparing AUC for at most {MOST_JUDGED:g}."
+            f"each stands for as many as it was drawn from; in learning and in comparing AUC for "
+            f"at most {MOST_STANDS_FOR:g}."
         )
     else:
         said.append(

@@ -1,10 +1,10 @@
 """Judging on leads that were not seen: rolling origin, and both definitions on the same leads.
 
-The newer half of the answers is cut into blocks in time order. For each block a definition is
-learned from the answers that were there when the block began, and scores the block's leads beside
-the base. Areas are compared within blocks, where scores have one meaning, and pooled by the number
-of pairs. What is judged so is the way of learning, on every block anew; the definition proposed is
-then learned the same way from all answers.
+The answers after the oldest three tenths are cut into blocks in time order. For each block a
+definition is learned from the answers that were there when it began, and scores the block's leads
+beside the base. Areas are compared within blocks, where scores have one meaning, and pooled by the
+number of pairs. What is judged so is the way of learning, on every block anew; the definition
+proposed is then learned the same way from all answers.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from scipy.stats import t
 from services.feedback.learning import reps
 from services.feedback.learning.binning import Rows
 from services.feedback.learning.card import Card, Learner
-from services.feedback.learning.data import MOST_JUDGED
+from services.feedback.learning.data import MOST_STANDS_FOR
 from services.feedback.learning.facts import Floats
 from services.feedback.learning.material import Material
 from shared.scorecard.definition import compile_definition
@@ -29,7 +29,8 @@ from shared.scorecard.table import Scored, scores
 
 Mask = NDArray[np.bool_]
 
-BLOCKS: Final = 4
+BLOCKS: Final = 5
+TRAINED_FIRST: Final = 0.3
 LEAST_TRAINED: Final = 40
 
 
@@ -70,7 +71,7 @@ class Unseen:
 def folds(material: Material) -> Iterator[Fold]:
     """The blocks, oldest first; those with too few answers before them are left out."""
     answered = material.answered
-    edges = np.linspace(len(answered) // 2, len(answered), BLOCKS + 1).astype(int)
+    edges = np.linspace(TRAINED_FIRST * len(answered), len(answered), BLOCKS + 1).astype(int)
     for start, end in itertools.pairwise(edges):
         if start == end:
             continue
@@ -142,7 +143,7 @@ class Compared:
 
 def compare(found: Unseen, material: Material) -> Compared | None:
     """The areas within blocks, pooled; None when no block has leads of both kinds."""
-    judged = found.judged(material, MOST_JUDGED)
+    judged = found.judged(material, MOST_STANDS_FOR)
     parts = []
     for index in np.unique(found.block):
         inside = found.block == index

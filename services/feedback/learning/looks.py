@@ -1,14 +1,14 @@
 """How often may one look and still be wrong in few years only.
 
-Every look is a test, and a test for every answer would propose something by chance sooner or later.
-So there are few looks: the next one when there are a quarter more answers, or after four weeks with
-some new ones; and look number k of the last 365 days may be wrong with chance α ÷ k(k + 1) only.
-Those chances add up to less than α over any 365 days: of the looks within them, the j-th has at
-least j − 1 before it in its own year, so its number is at least j, and Σ 1 ÷ j(j + 1) is 1 (a union
-bound, as in Lan & DeMets' alpha spending, 1983, but free of any assumption about how looks depend
-on each other). The count goes on whatever version is in force.
+Every look is a test, and a test for every answer would propose something by chance sooner or
+later. So there are at most twelve looks in any 365 days, and each may be wrong with chance α ÷ 12:
+whatever the looks have to do with each other, the chance that one of a year's is wrong is at most α
+(a union bound: alpha spending in equal parts). The next look comes with half as many answers again,
+when they are worth most; or after a month with some new ones, as long as enough looks are left for
+the rest of the year. The count goes on whatever version is in force.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,10 +16,11 @@ from statistics import NormalDist
 from typing import Any, Final
 
 YEAR: Final = timedelta(days=365)
-GROWTH: Final = 1.25
-MONTH: Final = timedelta(days=28)
+MOST: Final = 12
+GROWTH: Final = 1.5
+MONTH: Final = timedelta(days=30)
 LEAST_NEW: Final = 25
-LEAST_NEW_SHARE: Final = 0.03
+NEW_SHARE: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,29 @@ class Looks:
         return Looks(tuple(one for one in self.taken if now - one.at < YEAR))
 
     def missing(self, answers: int, now: datetime, minimum: int) -> int:
-        """How many more answers it takes until the next look; 0 when it is due."""
-        if not self.taken:
+        """How many more answers it takes until the next look; 0 when it is due. When all looks of
+        the year are used up, one answer is always missing."""
+        taken = self.at(now).taken
+        if not taken:
             return max(minimum - answers, 0)
-        last = self.taken[-1]
-        wanted = max(int(last.answers * GROWTH + 0.999), minimum)
-        if now - last.at >= MONTH:
-            some = max(LEAST_NEW, int(last.answers * LEAST_NEW_SHARE))
-            wanted = max(min(wanted, last.answers + some), minimum)
-        return max(wanted - answers, 0)
+        last = taken[-1]
+        wanted = math.ceil(last.answers * GROWTH)
+        if now - last.at >= self._pace(taken):
+            wanted = min(wanted, last.answers + max(LEAST_NEW, int(last.answers * NEW_SHARE)))
+        missing = max(max(wanted, minimum) - answers, 0)
+        return missing if len(taken) < MOST else max(missing, 1)
+
+    @staticmethod
+    def _pace(taken: Sequence[Look]) -> timedelta:
+        """A month, or longer when the looks left have to last until the oldest is a year old."""
+        left = MOST - len(taken)
+        if left <= 0:
+            return YEAR
+        return max(MONTH, (taken[0].at + YEAR - taken[-1].at) / (left + 1))
 
     def allowed(self, alpha: float) -> float:
-        """The error that the next look may make."""
-        number = len(self.taken) + 1
-        return alpha / (number * (number + 1))
+        """The error that a look may make."""
+        return alpha / MOST
 
     def with_look(self, now: datetime, answers: int, alpha: float) -> "Looks":
         """With one more, that has found nothing so far."""

@@ -132,7 +132,7 @@ def drafts_of(
     max_points: int,
 ) -> list[Draft]:
     """Criteria whose lowest level is worth nothing, and conditions with their points; those that
-    round to nothing are left out."""
+    round to a single point are left out."""
     drafts = []
     for candidate, levels in zip(weights.candidates, weights.levels, strict=True):
         if candidate is fixed:
@@ -151,7 +151,7 @@ def drafts_of(
             otherwise = points[-1] if used[-1] else 0
             draft = Draft(candidate, points[:-1], otherwise, sign, [bool(one) for one in used])
         low, high = draft.span
-        if low != high:
+        if max(high, draft.points[0]) - min(low, 0 if _plain(candidate) else low) > 1:
             drafts.append(draft)
     return drafts
 

@@ -1,10 +1,9 @@
 """Choosing criteria and weighing them together: what each adds to what the others already say.
 
 Criteria are taken one by one, each the one whose score test (Rao 1948) gains most on the answers
-that the criteria so far leave unexplained; the gain must pay for the number of candidates that were
-tried and for the weights it sets free (Foster & George 1994, risk inflation). The weights are those
-of an L2-penalised logistic regression over all levels, with an offset for each rep that is pulled
-towards none (see ``reps``).
+that the criteria so far leave unexplained; the gain must pay for the weights it sets free. The
+weights are those of an L2-penalised logistic regression over all levels, with an offset for each
+rep that is pulled towards none (see ``reps``).
 """
 
 from collections.abc import Sequence
@@ -22,9 +21,12 @@ KNOWN_BONUS: Final = 1.15
 """Of two candidates that say nearly the same, the one people already know is kept."""
 SELECT_FROM: Final = 12_000
 """Answers that criteria are chosen on, at most; they are weighed on all."""
-PRICE: Final = 0.7
-"""The price of a candidate is this times the logarithm of how many were tried. 2 would be the full
-risk inflation criterion, which leaves weak but real drivers out; a proposal is judged anyway."""
+FREEDOM_COSTS: Final = 0.75
+LEAST_SHARE: Final = 0.02
+"""A criterion must gain more than this for each weight that it sets free, and at least this share
+of what the criteria before it gain. AIC's 2 would leave weak but real drivers out, and where little
+can be told all of them together tell most of it; where much can be told, the share keeps out what
+hardly matters. Whether the card is worth anything is judged on unseen leads anyway."""
 REP_PENALTY: Final = 0.4
 """The L2 penalty of a rep's offset until the spread of reps is known: weak, or a fact that goes
 along with a rep would take the blame for him."""
@@ -77,7 +79,7 @@ def choose(
     spans = [np.arange(base + edges[i], base + edges[i + 1]) for i in range(len(every))]
     chosen = list(range(len(forced)))
     beta = np.zeros(x.shape[1])
-    price = PRICE * np.log(max(len(candidates), 2))
+    told = 0.0  # what the criteria so far have told
     while True:
         active = np.concatenate([np.arange(base), *(spans[i] for i in chosen)])
         beta, hessian, gradient = _newton(x, labels, weights, penalty, beta, active)
@@ -89,11 +91,12 @@ def choose(
             for i in range(len(every))
             if i not in chosen and not (every[i].levels > 2 and every[i].field in taken)
         ]
-        gains = {i: _gain(i, spans, active, hessian, gradient, penalty, every, price) for i in left}
+        gains = {i: _gain(i, spans, active, hessian, gradient, penalty, every) for i in left}
         best = max(gains, key=lambda i: (gains[i], -i), default=None)
-        if best is None or gains[best] <= 0:
+        if best is None or gains[best] <= LEAST_SHARE * told:
             break
         chosen.append(best)
+        told += gains[best]
     return [every[i] for i in chosen]
 
 
@@ -105,7 +108,6 @@ def _gain(
     gradient: Floats,
     penalty: Floats,
     every: Sequence[Candidate],
-    price: float,
 ) -> float:
     """The score statistic of a candidate, given what is in, less its price."""
     span = spans[index]
@@ -117,7 +119,7 @@ def _gain(
     statistic = float(slope @ np.linalg.solve(adjusted, slope))
     if every[index].today is not None:
         statistic *= KNOWN_BONUS
-    return statistic - price - 2.0 * every[index].freedom
+    return statistic - FREEDOM_COSTS * every[index].freedom
 
 
 def _newton(
