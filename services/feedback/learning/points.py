@@ -151,7 +151,7 @@ def drafts_of(
             otherwise = points[-1] if used[-1] else 0
             draft = Draft(candidate, points[:-1], otherwise, sign, [bool(one) for one in used])
         low, high = draft.span
-        if max(high, draft.points[0]) - min(low, 0 if _plain(candidate) else low) > 1:
+        if high - low > 1:
             drafts.append(draft)
     return drafts
 
