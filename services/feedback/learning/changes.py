@@ -77,7 +77,8 @@ def _levels(criterion: Mapping[str, Any], material: Material) -> list[dict[str, 
         test = compile_condition(criterion["field"], level["operator"], level.get("value"))
         mask = holds(test, rows) & left
         left &= ~mask
-        told.append(_counts(test.sentence(), level["points"], mask, material))
+        words = level.get("label") or test.sentence()
+        told.append(_counts(words, level["points"], mask, material))
     return [*told, _counts("otherwise", criterion.get("otherwise") or 0, left, material)]
 
 

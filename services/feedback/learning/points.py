@@ -210,6 +210,8 @@ def criterion_of(draft: Draft, name: str) -> dict[str, Any]:
         only = {**field_name, **candidate.conditions[0], "points": draft.points[0]}
         return {**known, **only}
     levels = _joined(draft)
+    if today is None:
+        _label(candidate.field, levels)
     made = {**known, **field_name, "levels": levels}
     return {**made, "otherwise": draft.otherwise} if draft.otherwise else made
 
@@ -241,6 +243,16 @@ def _joined(draft: Draft) -> list[dict[str, Any]]:
         if rest and all(one["operator"] in ("in", "is_missing", "is_true") for one in levels):
             return rest
     return levels
+
+
+def _label(name: str, levels: list[dict[str, Any]]) -> None:
+    """Bins between two cuts say both: by itself "less than 500" hides that it is from 50 on."""
+    low = None
+    for level in levels:
+        if level["operator"] == "less_than":
+            if low is not None:
+                level["label"] = f"{name[:80]} is {low} to under {level['value']}"
+            low = level["value"]
 
 
 def _end_chain(levels: list[dict[str, Any]], chain: list[dict[str, Any]]) -> None:

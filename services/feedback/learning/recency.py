@@ -10,7 +10,7 @@ from services.feedback.learning.weigh import SELECT_FROM
 from shared.scorecard.figures import Judged, auc
 
 OLDER: Final = 0.7
-LEAST: Final = 100
+LEAST: Final = 300
 """Fewer answers than this can't tell half-lives apart."""
 WORTH: Final = 0.005
 

@@ -51,7 +51,11 @@ def _candidate(
     if column is not None and form == "levels":
         levels = criterion["levels"]
         conditions = [
-            {name: one[name] for name in ("operator", "value") if one.get(name) is not None}
+            {
+                name: one[name]
+                for name in ("operator", "value", "label")
+                if one.get(name) is not None
+            }
             for one in levels
         ]
         codes = first_hold(column, conditions)
