@@ -106,8 +106,8 @@ class Held:
         return read(document, self._table).mql.astype(float)
 
     def best(self) -> float:
-        """The AUC of the chances themselves: what nobody can pass."""
-        return auc(self.leads.chances, self.leads.chances)
+        """The AUC of what the facts truly tell: nobody can pass it."""
+        return auc(self.leads.told, self.leads.chances)
 
     def area(self, document: Mapping[str, Any]) -> float:
         """The AUC of a definition, by each lead's own chance."""

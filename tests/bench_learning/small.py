@@ -37,10 +37,12 @@ class Effect:
 
 @dataclass(frozen=True)
 class Leads:
-    """Generated leads: facts as definitions name them, and each one's chance to be accepted."""
+    """Generated leads: facts as definitions name them, each one's chance to be accepted, and what
+    of its log-odds comes from facts (before some went missing)."""
 
     facts: list[dict[str, Any]]
     chances: Floats
+    told: Floats
 
 
 class SmallWorld:
@@ -91,17 +93,29 @@ class SmallWorld:
             for row in zip(*columns.values(), strict=True)
         ]
         unseen = self._rng.normal(0, UNSEEN, count)
-        return Leads(facts, 1 / (1 + np.exp(-(log_odds + unseen))))
+        return Leads(facts, 1 / (1 + np.exp(-(log_odds + unseen))), log_odds)
 
     def drawn(self, chances: Floats) -> list[int]:
         """What reps say: 1 with each lead's chance."""
         return [int(yes) for yes in self._rng.random(len(chances)) < chances]
 
-    def starter(self, guesses: int = 3) -> dict[str, Any]:
+    def accept(self, rate: float) -> None:
+        """From now on this share of all leads is accepted; what drives it stays."""
+        told = self.leads(4000).told - self.base
+        unseen = self._rng.normal(0, UNSEEN, len(told))
+        low, high = -12.0, 12.0
+        for _ in range(40):
+            self.base = (low + high) / 2
+            mean = float((1 / (1 + np.exp(-(self.base + told + unseen)))).mean())
+            low, high = (self.base, high) if mean < rate else (low, self.base)
+
+    def starter(self, guesses: int = 3, without: str = "") -> dict[str, Any]:
         """A marketer's first definition: some of what is true, roughly, and some guesses; about
-        half of the leads reach its threshold."""
-        told = [_criterion(effect) for effect in self.effects[: 1 + len(self.effects) // 2]]
-        others = [name for name in FACTS if name not in {one["id"] for one in told}]
+        half of the leads reach its threshold. Nothing of it is about the fact ``without``."""
+        true = [effect for effect in self.effects if effect.fact != without]
+        told = [_criterion(effect) for effect in true[: 1 + len(true) // 2]]
+        taken = {without, *(one["id"] for one in told)}
+        others = [name for name in FACTS if name not in taken]
         some = self._rng.choice(others, guesses, replace=False)
         told += [{**_criterion(self._effect(str(name))), "points": 10} for name in some]
         made = {"name": "Starter", "threshold": 0, "criteria": told, "exploration_rate": 0.02}

@@ -17,6 +17,8 @@ HELD_OUT = 20_000
 YEAR_DAYS = 364
 LOW, HIGH = 0.05, 0.20
 """The acceptance that drifts: from and to."""
+TARGET = 0.15
+"""The share of MQLs that is to be accepted: hard to reach at first, by nearly all at last."""
 CLEARLY = 0.005
 """A loss of AUC that is more than what 20,000 leads leave to chance."""
 
@@ -84,7 +86,8 @@ def run_looks(report: Report, quick: bool) -> None:
 
 
 def _slice(leads: Leads, place: int) -> Leads:
-    return Leads(leads.facts[place : place + 1], leads.chances[place : place + 1])
+    some = slice(place, place + 1)
+    return Leads(leads.facts[some], leads.chances[some], leads.told[some])
 
 
 def run_year(report: Report, quick: bool) -> None:
@@ -121,16 +124,15 @@ def run_drift(report: Report, quick: bool) -> None:
         f"one group's acceptance drifts {LOW:.0%} → {HIGH:.0%}: it gets points",
         f"in {followed} of {runs}: {'; '.join(told)}", "all", followed == runs,
     )  # fmt: skip
-    kept = 0
-    told = []
+    kept, told = 0, []
     for seed in range(runs):
         close, text = _everybody(4000 + seed)
         kept += close
         told.append(text)
     report.line(
-        f"everybody's acceptance drifts {LOW:.0%} → {HIGH:.0%}, target 25 %: MQLs accepted in the "
-        "last 8 weeks",
-        f"within 5 points in {kept} of {runs}: {'; '.join(told)}", "all", kept == runs,
+        f"everybody's acceptance drifts {LOW:.0%} → {HIGH:.0%}, the target is {TARGET:.0%}: "
+        "MQLs accepted at the end, and the share of leads that are MQLs",
+        f"followed in {kept} of {runs}: {'; '.join(told)}", "all", kept == runs,
     )  # fmt: skip
 
 
@@ -139,7 +141,7 @@ def _one_group(seed: int) -> tuple[bool, str]:
     began, a_day = time.perf_counter(), 30
     world = SmallWorld(seed, rate=LOW, drivers=0)
     world.effects = [Effect("source", 0.0, values=frozenset({"partner"}))]
-    stream = Stream({**world.starter(), "threshold": -5}, seed=seed)
+    stream = Stream(world.starter(without="source"), seed=seed)
     noticed = None
     for day in range(YEAR_DAYS):
         now = LOW + (HIGH - LOW) * day / YEAR_DAYS
@@ -167,25 +169,36 @@ def _partners_lead(stream: Stream, world: SmallWorld) -> bool:
 
 
 def _everybody(seed: int) -> tuple[bool, str]:
-    """The criteria stay true, but everybody is accepted more often: the threshold must follow."""
-    began, a_day, target = time.perf_counter(), 30, 0.25
-    world = SmallWorld(seed, rate=LOW)
-    settings = Settings(target=Target(acceptance=target))
-    stream = Stream(world.starter(), settings, seed=seed)
-    middle = Held(world.leads(2000)).leads.chances.mean()
+    """What drives it stays true, but everybody is accepted more often: the threshold must follow.
+
+    It has when those it lets through at the end are accepted about as often as asked for, and they
+    are at least half as many as the best threshold would let through.
+    """
+    began, a_day = time.perf_counter(), 30
+    world = SmallWorld(seed)
+    stream = Stream(world.starter(), Settings(target=Target(acceptance=TARGET)), seed=seed)
     for day in range(YEAR_DAYS):
-        world.base += _apart(_rate(day + 1), _rate(day))
+        if day % 7 == 0:
+            world.accept(LOW + (HIGH - LOW) * day / YEAR_DAYS)
         stream.come(world.leads(a_day), day)
         stream.look()
-    last = [one for one in stream.samples[-8 * 7 * a_day :] if one.mql and one.weight == 1]
-    share = _mean([float(one.label or 0) for one in last])
+    held = Held(world.leads(HELD_OUT))
+    chances, mql = held.leads.chances, held.qualified(stream.document) > 0
+    share = float(chances[mql].mean()) if mql.any() else 0.0
+    ranks = held.ranks(stream.document)
+    could = max(_shares(ranks, chances), default=0.0)
     seconds = time.perf_counter() - began
     return (
-        abs(share - target) <= 0.05,
-        f"{share:.0%} (all leads: {middle:.0%} → {Held(world.leads(2000)).leads.chances.mean():.0%}"
-        f", {len(last) / 8:.0f} MQLs a week, {len(stream.replaced)} proposals) [{seconds:.0f} s]",
+        share >= TARGET - 0.05 and mql.mean() >= could / 2,
+        f"{share:.0%}, {mql.mean():.0%} of leads where {could:.0%} could be, "
+        f"{len(stream.replaced)} proposals [{seconds:.0f} s]",
     )
 
 
-def _rate(day: int) -> float:
-    return LOW + (HIGH - LOW) * day / YEAR_DAYS
+def _shares(ranks: Floats, chances: Floats) -> list[float]:
+    """The shares of all leads that some threshold lets through and that meet the target."""
+    return [
+        float((ranks >= cut).mean())
+        for cut in np.unique(ranks)
+        if chances[ranks >= cut].mean() >= TARGET
+    ]
