@@ -162,6 +162,7 @@ class Looking(Timer):
             "database": db.url,
             "now": now,
             "base": body_of(begun.base),
+            "learned_at": begun.learned_at,
             "settings": begun.choices.for_learner(reps),
             "looks": begun.state,
         }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from services.feedback.domain.learning import (
@@ -44,6 +45,8 @@ class Begun:
 
     lease: str
     base: Version
+    learned_at: datetime | None
+    """When the base was learned from answers itself, if it was."""
     choices: Choices
     state: Mapping[str, Any]
 
@@ -87,7 +90,9 @@ def begin(unit: Feedback, answers: int) -> Begun | None:
         return None  # what comes of it decides what there is to look at
     lease = new_id()
     unit.looks.put(claimed(looks, lease, unit.now))
-    return Begun(lease, base, choices, looks.state)
+    made_of = unit.proposals.find(published_version=base.version)
+    learned_at = max((one.evidence_at for one in made_of), default=None)
+    return Begun(lease, base, learned_at, choices, looks.state)
 
 
 def carry_on(unit: Feedback, lease: str) -> bool:

@@ -1,7 +1,8 @@
 """One look at the answers: a JSON request on standard input, the finding on standard output.
 
 The request: ``database`` (its address), ``now`` (RFC 3339), ``base`` (the body of the definition in
-force), ``settings`` and ``looks`` (what the last finding said).
+force), ``learned_at`` (when that was learned itself, or null), ``settings`` and ``looks`` (what the
+last finding said).
 """
 
 import gc
@@ -24,13 +25,15 @@ def handle(request: Mapping[str, Any]) -> dict[str, Any]:
     gc.disable()  # a hundred thousand leads are no garbage, and the process ends soon
     settings = Settings.of(request["settings"])
     now = datetime.fromisoformat(request["now"])
+    learned_at = request.get("learned_at")
+    base_knew = None if learned_at is None else datetime.fromisoformat(learned_at)
     db = Database.open(request["database"], "feedback", checkpoints=False)
     try:
         with db.connect() as conn:
             samples = list(read_samples(conn, Label(settings.label), now))
     finally:
         db.close()
-    found = learn(samples, request["base"], settings, Looks.of(request["looks"]), now)
+    found = learn(samples, request["base"], settings, Looks.of(request["looks"]), now, base_knew)
     return found.document()
 
 

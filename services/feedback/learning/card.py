@@ -156,9 +156,9 @@ class Learner:
         found: reps.Reps,
     ) -> dict[str, Any]:
         material, base = self.material, self.base
+        kept = self._kept(drafts, rows)
         totals = np.sum([draft.totals() for draft in drafts], axis=0)
-        if self.fixed is not None and self.fixed.share is not None:
-            totals = totals + self.fixed.share
+        totals = totals + today.points_before(kept, material.table)
         ended = disqualify.found(material, base, self.settings, self.unusable, rows)
         chances = self._chances(totals / scale, rows, found)
         recent, weeks = threshold.recent(material.days, before)
@@ -171,11 +171,24 @@ class Learner:
         at = threshold.place(totals[recent], chances[recent], population, self.settings.target)
         goal = points.settle(drafts, at, base["threshold"], self.settings.max_points)
         ids = names.Names(base)
-        kept = [one for one in base["criteria"] if one["id"] in self.settings.fixed]
         ids.take(one["id"] for one in kept)
         ids.take(d.candidate.today["id"] for d in drafts if d.candidate.today is not None)
         made = [points.criterion_of(draft, ids.of(draft.candidate)) for draft in drafts]
         return names.in_order(base, [*map(dict, kept), *made], goal, ended)
+
+    def _kept(self, drafts: Sequence[points.Draft], rows: Rows) -> list[Mapping[str, Any]]:
+        """Criteria of today that keep their points: locked ones, and those which the answers can't
+        judge and nothing learned takes the place of."""
+        learned = [draft.candidate for draft in drafts]
+        again = {one.today["id"] for one in learned if one.today is not None}
+        as_levels = {one.field for one in learned if one.key == one.field}
+        untold = {
+            one.today["id"]
+            for one in self.known
+            if one.today is not None and one.field not in as_levels and today.untested(one, rows)
+        }
+        keep = (untold - again) | self.settings.fixed
+        return [one for one in self.base["criteria"] if one["id"] in keep]
 
     def _chances(self, log_odds: Floats, rows: Rows, found: reps.Reps) -> Floats:
         """How often each lead would be accepted now, by an average rep (Platt 1999)."""

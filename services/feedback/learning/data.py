@@ -83,7 +83,7 @@ class Settings:
     max_criteria: int = 12
     max_points: int = 40
     min_answers: int = 100
-    margin: float = 0.02
+    margin: float = 0.01
     alpha: float = 0.05
     proposals_per_year: int = 5
     half_lives: tuple[float | None, ...] = (None, 180.0, 60.0)

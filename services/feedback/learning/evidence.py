@@ -39,7 +39,9 @@ def evidence(
         "after": {"auc": compared.after.public()} | after,
         "difference": {
             "auc": round(compared.difference, 5),
-            "low": round(compared.low(alpha), 5),
+            "low": round(compared.low(0.025), 5),
+            "high": round(2 * compared.difference - compared.low(0.025), 5),
+            "chance": compared.chance,
             "margin": settings.margin,
             "alpha": round(alpha, 6),
         },

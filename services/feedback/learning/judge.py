@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.stats import rankdata, t
 
 from services.feedback.learning import reps
 from services.feedback.learning.binning import Rows
@@ -32,6 +32,11 @@ Mask = NDArray[np.bool_]
 BLOCKS: Final = 5
 TRAINED_FIRST: Final = 0.3
 LEAST_TRAINED: Final = 40
+LEAST_UNSEEN: Final = 150
+RIDGE: Final = 1e-3
+LIKELY: Final = 0.2
+"""The chance that the gain itself is none, at most: whether there is anything to gain is tested far
+more strictly, and by a sharper test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,18 @@ class Unseen:
         )
 
 
-def folds(material: Material) -> Iterator[Fold]:
-    """The blocks, oldest first; those with too few answers before them are left out."""
+def folds(material: Material, base_knew: float = -np.inf) -> Iterator[Fold]:
+    """The blocks, oldest first; those with too few answers before them are left out.
+
+    ``base_knew`` is until when, in days, the base knew answers itself: on those it would have the
+    advantage, so they are no part of a block as long as enough others are left.
+    """
     answered = material.answered
-    edges = np.linspace(TRAINED_FIRST * len(answered), len(answered), BLOCKS + 1).astype(int)
+    first_unseen = int(np.searchsorted(material.known[answered], base_knew, side="right"))
+    start = int(TRAINED_FIRST * len(answered))
+    if len(answered) - first_unseen >= LEAST_UNSEEN:
+        start = max(start, first_unseen)
+    edges = np.linspace(start, len(answered), BLOCKS + 1).astype(int)
     for start, end in itertools.pairwise(edges):
         if start == end:
             continue
@@ -88,12 +101,14 @@ def folds(material: Material) -> Iterator[Fold]:
         yield Fold(trained, np.arange(first), np.arange(first, last))
 
 
-def unseen(learner: Learner, learn: Callable[[Fold], Card | None]) -> Unseen | None:
+def unseen(
+    learner: Learner, learn: Callable[[Fold], Card | None], base_knew: float = -np.inf
+) -> Unseen | None:
     """Every block scored by the base and by what was learned before it; None without blocks."""
     material = learner.material
     parts = []
     half_lives: list[float | None] = []
-    for index, fold in enumerate(folds(material)):
+    for index, fold in enumerate(folds(material, base_knew)):
         card = learn(fold)
         after = learner.base_scored
         trust = np.ones(len(fold.rows))
@@ -124,14 +139,21 @@ def unseen(learner: Learner, learn: Callable[[Fold], Card | None]) -> Unseen | N
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Areas before and after on the same leads, and their difference with its standard error and
-    the degrees of freedom that error has."""
+    """Areas before and after on the same leads, their difference with its standard error and the
+    degrees of freedom that error has; and how likely the learned score would tell so much beside
+    the base's, if it told nothing (``chance``)."""
 
     before: Estimate
     after: Estimate
     difference: float
     error: float
     freedom: float
+    chance: float
+
+    def convinces(self, alpha: float, margin: float) -> bool:
+        """Whether it is worth proposing: it tells what the base does not, by more than chance; the
+        gain is as large as is asked for; and it is likely a gain."""
+        return self.chance <= alpha and self.difference >= margin and self.low(LIKELY) > 0
 
     def low(self, alpha: float) -> float:
         """The lower end of the difference's one-sided interval: above it with chance 1 − alpha.
@@ -166,7 +188,57 @@ def compare(found: Unseen, material: Material) -> Compared | None:
     assert difference.interval is not None
     error = (difference.interval.high - difference.interval.estimate) / Z95
     freedom = _freedom(shares, [one[3] for one in parts], [one[4] for one in parts])
-    return Compared(before, after, difference.interval.estimate, error, freedom)
+    chance = chance_of(found, judged)
+    return Compared(before, after, difference.interval.estimate, error, freedom, chance)
+
+
+def chance_of(found: Unseen, judged: Judged) -> float:
+    """How likely the learned score would tell so much of the unseen leads beside what the base's
+    score tells, if it told nothing: a one-sided score test (Rao 1948) in a logistic regression on
+    the base's score, with a robust variance (White 1980).
+
+    Both scores are places within their block, 0 to 1: between blocks they mean different things.
+    Comparing areas asks whether one is better than the other and needs several times the answers
+    for it; this asks whether there is anything to gain. 1 when there are too few leads of a kind.
+    """
+    known = judged.labels >= 0
+    labels, weights = judged.labels[known].astype(float), judged.weights[known]
+    block = found.block[known]
+    rarer = int(min(labels.sum(), (1 - labels).sum()))
+    if rarer < 3:
+        return 1.0
+    base, learned = (_places(rank[known], block) for rank in (found.rank_before, found.rank_after))
+    x = np.column_stack([block[:, None] == np.unique(block), base, base**2]).astype(float)
+    chances = _logistic(x, labels, weights)
+    curve = weights * chances * (1 - chances)
+    shared = np.linalg.lstsq(x * np.sqrt(curve)[:, None], learned * np.sqrt(curve), rcond=None)[0]
+    terms = weights * (labels - chances) * (learned - x @ shared)
+    spread = float(np.sqrt(np.square(terms).sum()))
+    return float(t.sf(terms.sum() / spread, rarer - 1)) if spread > 0 else 1.0
+
+
+def _logistic(x: Floats, labels: Floats, weights: Floats) -> Floats:
+    """The chances of a logistic regression with a slight ridge, by Newton's method."""
+    beta = np.zeros(x.shape[1])
+    chances = np.full(len(x), 0.5)
+    for _ in range(30):
+        chances = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
+        curve = (x * (weights * chances * (1 - chances))[:, None]).T @ x
+        slope = x.T @ (weights * (labels - chances)) - RIDGE * beta
+        step = np.linalg.solve(curve + RIDGE * np.eye(len(beta)), slope)
+        beta += np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-6:
+            break
+    return chances
+
+
+def _places(rank: Floats, block: NDArray[np.intp]) -> Floats:
+    """Each lead's place among those of its block."""
+    placed = np.zeros(len(rank))
+    for one in np.unique(block):
+        inside = block == one
+        placed[inside] = (rankdata(rank[inside]) - 0.5) / inside.sum()
+    return placed
 
 
 def _freedom(shares: Floats, parts: list[Estimate], sizes: list[float]) -> float:

@@ -33,9 +33,11 @@ def learn(
     settings: Settings,
     looks: Looks,
     now: datetime | None = None,
+    learned_at: datetime | None = None,
 ) -> Finding:
     """Look once, when a look is due. ``base`` is the body of the definition in force, ``now`` the
-    moment of the look, else that of the newest answer or lead.
+    moment of the look, else that of the newest answer or lead. ``learned_at`` is when the base was
+    learned itself, if it was: it is not judged on answers that it knew.
 
     The looks to keep for next time are in the finding. Raises InvalidDefinition when the base can't
     be compiled, and ValueError for settings out of range.
@@ -54,7 +56,7 @@ def learn(
     warned = [*leaks.leaks(material), *leaks.stopped(material)]
     unusable = settings.never | {one.field for one in warned} - settings.trusted
     learner = Learner.of(material, base, settings, frozenset(unusable))
-    return _look(learner, looks, moment, [one.text for one in warned])
+    return _look(learner, looks, moment, [one.text for one in warned], material.day(learned_at))
 
 
 def _too_early(
@@ -96,20 +98,22 @@ def _more(number: int) -> str:
     return f"{number} more answered {'lead' if number == 1 else 'leads'}"
 
 
-def _look(learner: Learner, looks: Looks, now: datetime, warnings: list[str]) -> Finding:
+def _look(
+    learner: Learner, looks: Looks, now: datetime, warnings: list[str], base_knew: float
+) -> Finding:
     material, settings = learner.material, learner.settings
     alpha = looks.allowed(settings.alpha)
     looks = looks.with_look(now, len(material.answered), alpha)
     # With a target there are two ways to be wrong: the criteria, and the threshold alone.
     tests = 1 if settings.target.acceptance is None and settings.target.per_week is None else 2
     alpha /= tests
-    found = unseen(learner, lambda fold: _learned(learner, fold))
+    found = unseen(learner, lambda fold: _learned(learner, fold), base_knew)
     compared = None if found is None else compare(found, material)
     if found is None or compared is None:
         text = "The leads are too close in time: none could be kept aside to judge by."
         status = evidence.status(material, {"warnings": warnings})
         return Nothing("no_unseen", text, looks, True, status=status)
-    if compared.difference >= settings.margin and compared.low(alpha) > 0:
+    if compared.convinces(alpha, settings.margin):
         everything = Fold(material.answered, np.arange(len(material.days)), np.arange(0))
         card = _learned(learner, everything)
         if card is not None:
@@ -143,8 +147,9 @@ def _no_better(compared: Compared, margin: float, alpha: float) -> str:
             else "Nothing that could be learned does better on unseen leads than what is in force."
         )
     return (
-        f"Better by {compared.difference:.3f} AUC on unseen leads, but that may be chance: the "
-        f"lower end is {compared.low(alpha):.3f}. More answers will tell."
+        f"Better by {compared.difference:.3f} AUC on unseen leads, but that may be chance "
+        f"(probability {max(compared.chance, 0.0001):.2g}; {alpha:.2g} is allowed). More answers "
+        "will tell."
     )
 
 

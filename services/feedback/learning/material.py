@@ -55,6 +55,10 @@ class Material:
             rep_names=names,
         )
 
+    def day(self, moment: datetime | None) -> float:
+        """A moment in days since the first lead; before all of them for None."""
+        return -np.inf if moment is None else _days(self.samples[0].at, moment)
+
     @property
     def answered(self) -> Rows:
         """The rows with a label."""

@@ -32,10 +32,15 @@ class Draft:
     sign: str = "free"
     used: list[bool] = field(default_factory=list)
 
-    @property
-    def shiftable(self) -> bool:
-        """Whether the whole criterion may move: it has levels for everybody."""
-        return len(self.points) > 1 and self.sign == "free"
+    def room(self, max_points: int) -> tuple[int, int]:
+        """How far the whole criterion may move, down and up: as far as its levels allow. A
+        condition that takes points may give them to all others instead."""
+        low, high = self.span
+        if self.candidate.codes is None or self.sign != "free":
+            return 0, 0
+        if len(self.points) > 1:
+            return high - low, max_points - high
+        return 0, min(-low, max_points - high) if low < 0 and self.used[-1] else 0
 
     @property
     def span(self) -> tuple[int, int]:
@@ -163,9 +168,7 @@ def _whole(value: float, limit: int) -> int:
 def settle(drafts: Sequence[Draft], threshold: int, wanted: int, max_points: int) -> int:
     """Move levels so that the threshold becomes ``wanted``, or the round number nearest to it that
     can be had; returns what it became."""
-    movable = [draft for draft in drafts if draft.shiftable]
-    down = [draft.span[1] - draft.span[0] for draft in movable]
-    up = [max_points - draft.span[1] for draft in movable]
+    down, up = zip(*(draft.room(max_points) for draft in drafts), strict=True)
     lowest, highest = threshold - sum(down), threshold + sum(up)
     if lowest <= wanted <= highest:
         goal = wanted
@@ -175,7 +178,7 @@ def settle(drafts: Sequence[Draft], threshold: int, wanted: int, max_points: int
         goal = next(one for one in rounded if lowest <= one <= highest)
     left = goal - threshold
     room = down if left < 0 else up
-    for draft, by in zip(movable, _spread(abs(left), room), strict=True):
+    for draft, by in zip(drafts, _spread(abs(left), room), strict=True):
         draft.move(-by if left < 0 else by)
     return goal
 

@@ -7,9 +7,12 @@ import numpy as np
 
 from services.feedback.learning.candidates import Candidate
 from services.feedback.learning.facts import Column, Floats, first_hold
+from services.feedback.learning.material import Rows
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.table import Table, points_of
 
+TELLING: Final = 20
+"""Answered leads with a criterion, and without it, that it takes to judge it."""
 PROBE: Final = 1000
 """Points that a criterion is given to see which share of them a lead earns."""
 
@@ -85,6 +88,19 @@ def cap_of(criterion: Mapping[str, Any], points: int) -> int:
     """The cap that goes with other points: as many times them as before."""
     ratio = criterion["cap"] / criterion["points"] if criterion["points"] else 1.0
     return round(points * max(ratio, 1.0))
+
+
+def untested(candidate: Candidate, rows: Rows) -> bool:
+    """Whether hardly any answered lead differs in a criterion of today: the answers can't judge it,
+    so it says no more and no less than before."""
+    if candidate.codes is not None:
+        counts = np.bincount(candidate.codes[rows])
+        rest = len(rows) - int(counts.max(initial=0))
+    else:
+        assert candidate.share is not None
+        earns = int((candidate.share[rows] > 0).sum())
+        rest = min(earns, len(rows) - earns)
+    return rest < TELLING
 
 
 def points_before(criteria: Sequence[Mapping[str, Any]], table: Table) -> Floats:

@@ -189,10 +189,13 @@ def differences(evidence: Mapping[str, Any]) -> list[tuple[str, Any]]:
     shown: list[tuple[str, Any]] = []
     if isinstance(told.get("auc"), int | float):
         shown.append(("Gain in AUC", f"{signed(100 * told['auc'], 1)} points"))
-    if isinstance(told.get("low"), int | float):
-        shown.append(
-            ("At least, with all looks paid for", f"{signed(100 * told['low'], 1)} points")
-        )
+    if isinstance(told.get("low"), int | float) and isinstance(told.get("high"), int | float):
+        low, high = signed(100 * told["low"], 1), signed(100 * told["high"], 1)
+        shown.append(("95 % interval of the gain", f"{low} to {high} points"))
+    if isinstance(told.get("chance"), int | float) and isinstance(told.get("alpha"), int | float):
+        allowed = f"{100 * told['alpha']:.2g} % is allowed"
+        found = max(100 * told["chance"], 0.001)
+        shown.append(("Chance that there is nothing to gain", f"{found:.2g} %; {allowed}"))
     if isinstance(told.get("margin"), int | float):
         shown.append(("Asked for", f"{signed(100 * told['margin'], 1)} points"))
     return shown
