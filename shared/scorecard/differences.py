@@ -54,7 +54,7 @@ def _of_one(
     what: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 ) -> list[Difference]:
     """What differs in one criterion or disqualifier: all of it, or part by part."""
-    if before is None or after is None:
+    if before is None or after is None or _form(before) != _form(after):
         return [
             Difference(
                 what,
@@ -68,6 +68,11 @@ def _of_one(
         for part in [*was, *(part for part in will if part not in was)]
         if was.get(part) != will.get(part)
     ]
+
+
+def _form(item: Mapping[str, Any]) -> str:
+    forms = ("levels", "activity", "when")
+    return next((form for form in forms if item.get(form) is not None), "field")
 
 
 def _parts(item: Mapping[str, Any]) -> dict[str, str]:

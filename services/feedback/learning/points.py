@@ -32,15 +32,15 @@ class Draft:
     sign: str = "free"
     used: list[bool] = field(default_factory=list)
 
-    def room(self, max_points: int) -> tuple[int, int]:
-        """How far the whole criterion may move, down and up: as far as its levels allow. A
-        condition that takes points may give them to all others instead."""
+    def room(self, max_points: int, inside_out: bool) -> tuple[int, int]:
+        """How far the whole criterion may move, down and up: as far as its levels allow. Turned
+        ``inside_out``, a condition that takes points gives them to all others instead."""
         low, high = self.span
         if self.candidate.codes is None or self.sign != "free":
             return 0, 0
         if len(self.points) > 1:
             return high - low, max_points - high
-        return 0, min(-low, max_points - high) if low < 0 and self.used[-1] else 0
+        return 0, min(-low, max_points - high) if inside_out and low < 0 and self.used[-1] else 0
 
     @property
     def span(self) -> tuple[int, int]:
@@ -167,8 +167,11 @@ def _whole(value: float, limit: int) -> int:
 
 def settle(drafts: Sequence[Draft], threshold: int, wanted: int, max_points: int) -> int:
     """Move levels so that the threshold becomes ``wanted``, or the round number nearest to it that
-    can be had; returns what it became."""
-    down, up = zip(*(draft.room(max_points) for draft in drafts), strict=True)
+    can be had; returns what it became. Conditions are turned inside out only where else everybody
+    would reach it of whom nothing is known."""
+    down, up = zip(*(draft.room(max_points, False) for draft in drafts), strict=True)
+    if threshold + sum(up) <= 0:
+        down, up = zip(*(draft.room(max_points, True) for draft in drafts), strict=True)
     lowest, highest = threshold - sum(down), threshold + sum(up)
     if lowest <= wanted <= highest:
         goal = wanted
