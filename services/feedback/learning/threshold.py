@@ -54,8 +54,10 @@ def place(totals: Floats, chances: Floats, population: Population, target: Targe
     if target.acceptance is not None:
         expected = np.cumsum(chances)[last] / passed
         enough = np.flatnonzero(expected >= target.acceptance)
-        # When not even the best are accepted often enough, the best twentieth comes nearest.
-        at = enough[-1] if len(enough) else int(np.searchsorted(passed, 0.05 * len(scores)))
+        # When too few are accepted often enough, the best twentieth comes nearest: with nobody to
+        # answer nothing more would be learned.
+        least = int(np.searchsorted(passed, 0.05 * len(scores)))
+        at = max(int(enough[-1]) if len(enough) else 0, least)
         return int(scores[last[min(at, len(last) - 1)]])
     wanted = float(population.today.sum())
     if target.per_week is not None:

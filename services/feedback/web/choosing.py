@@ -56,8 +56,8 @@ LIMITS: Final = (
     Limit(
         "margin",
         "Gain that is worth your time",
-        "Points of AUC on unseen leads: 2 means from 71 to 73.",
-        0.02,
+        "Points of AUC on unseen leads: 1 means from 71 to 72.",
+        0.01,
         0,
         0.49,
         100,
