@@ -41,13 +41,13 @@ class Column:
         return np.bincount(self.codes[rows], weights, minlength=len(self.values)).astype(float)
 
     def is_numeric(self, rows: NDArray[Any]) -> bool:
-        """Whether nearly all that is known is numbers, and more than two of them."""
+        """Whether nearly all that is known is numbers, and more than one of them."""
         counts = self.counts(rows)
         counts[0] = 0
         numeric = ~np.isnan(self.numbers)
         known = counts.sum()
         distinct = np.unique(self.numbers[numeric & (counts > 0)])
-        return bool(known and counts[numeric].sum() >= 0.9 * known and len(distinct) > 2)
+        return bool(known and counts[numeric].sum() >= 0.9 * known and len(distinct) > 1)
 
     def is_truth(self, rows: NDArray[Any]) -> bool:
         """Whether all that is known reads as yes or no."""

@@ -34,7 +34,8 @@ class Names:
 
     def new(self, key: str) -> str:
         """A free id that says what it is about."""
-        plain = re.sub(r"^(fields|activity)\.", "", key.lower())
+        plain = re.sub(r"^activity\.any\b", "activities", key.lower())
+        plain = re.sub(r"^(fields|activity)\.", "", plain)
         plain = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:56] or "criterion"
         name, number = plain, 2
         while name in self._taken:
