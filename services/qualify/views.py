@@ -21,6 +21,7 @@ def version_view(version: Version) -> dict[str, Any]:
         "created_at": version.created_at,
         "created_by": version.created_by,
         "updated_at": version.updated_at,
+        "updated_by": version.updated_by,
         "published_at": version.published_at,
         "published_by": version.published_by,
         "published_reason": version.published_reason,

@@ -18,8 +18,15 @@ from shared.scorecard.definition import DefinitionError, InvalidDefinition, comp
 from shared.scorecard.documents import Form, check_values, escaped, read_document
 
 GIVEN: Final = frozenset(
-    {"version", "status", "created_at", "created_by", "updated_at", "published_at", "published_by"}
-    | {"published_reason", "challenging_since", "retired_at", "proposal_id"}
+    {"version", "status", "created_at", "created_by", "updated_at", "updated_by"}
+    | {
+        "published_at",
+        "published_by",
+        "published_reason",
+        "challenging_since",
+        "retired_at",
+        "proposal_id",
+    }
 )
 """What an answer says of a version beside its document: let through, so that what was read can be
 changed and sent back, and never taken."""

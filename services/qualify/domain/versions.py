@@ -28,6 +28,7 @@ class Version:
     """The id of the key with which it was written; None for what no person wrote."""
     updated_at: datetime | None = None
     """When its document was last changed, after it was made."""
+    updated_by: str | None = None
     published_by: str | None = None
     published_reason: str | None = None
     challenging_since: datetime | None = None

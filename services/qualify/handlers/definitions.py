@@ -53,7 +53,12 @@ def create_definition(
 
 
 def change_draft(
-    unit: Qualify, version: int, body: DefinitionBody, seen: str | None = None
+    unit: Qualify,
+    version: int,
+    body: DefinitionBody,
+    seen: str | None = None,
+    *,
+    by: str | None = None,
 ) -> Version:
     """Put another document in a draft's place. ``seen`` is the ETag of the one that was changed.
 
@@ -67,7 +72,7 @@ def change_draft(
     _check_seen(found, seen)
     if found.document == document:
         return found
-    changed = replace(found, document=document, updated_at=unit.now)
+    changed = replace(found, document=document, updated_at=unit.now, updated_by=by)
     unit.definitions.put(changed)
     return changed
 

@@ -138,13 +138,13 @@ def _add_writing(routes: APIRouter, transactions: Transactions[Qualify]) -> None
 
     @routes.put("/definitions/{version}", openapi_extra=DOCUMENTED)
     async def change_draft(
-        _: Author, request: Request, response: Response, version: str, if_match: IfMatch = None
+        author: Author, request: Request, response: Response, version: str, if_match: IfMatch = None
     ) -> dict[str, Any]:
         """Change a draft. What was published stays as it is (409)."""
         number = number_of(version)
         body = await definition_in(request)
         made = await transactions.run(
-            lambda unit: definitions.change_draft(unit, number, body, if_match)
+            lambda unit: definitions.change_draft(unit, number, body, if_match, by=author.key_id)
         )
         response.headers["ETag"] = made.etag
         return version_view(made)

@@ -32,6 +32,7 @@ definitions = Table(
     Column("request_key", String(300), unique=True),
     Column("created_by", String(64)),
     Column("updated_at", UtcDateTime),
+    Column("updated_by", String(64)),
     Column("published_by", String(64)),
     Column("published_reason", String(2000)),
     Column("challenging_since", UtcDateTime),

@@ -125,7 +125,8 @@ class Editor:
             made = await run(lambda unit: create_definition(unit, body, by=author.key_id))
             return _to_version(made.version, "created")
         try:
-            await run(partial(change_draft, version=editing.version, body=body, seen=editing.seen))
+            change = partial(change_draft, version=editing.version, body=body, seen=editing.seen)
+            await run(lambda unit: change(unit, by=author.key_id))
         except Problem as problem:
             if problem.status not in (409, 412):
                 raise

@@ -25,6 +25,7 @@ def _definitions() -> None:
     for column in (
         sa.Column("created_by", sa.String(64)),
         sa.Column("updated_at", UtcDateTime),
+        sa.Column("updated_by", sa.String(64)),
         sa.Column("published_by", sa.String(64)),
         sa.Column("published_reason", sa.String(2000)),
         sa.Column("challenging_since", UtcDateTime),
