@@ -107,7 +107,7 @@ async def test_a_look_is_taken_when_there_are_enough_answers(feedback: Feedback)
     assert request["base"] == definition_of({"size": 30, "title": 20}) | {"exploration_rate": 0.02}
     assert request["settings"]["min_answers"] == 100
     await one.run()
-    await answered(feedback, 29, 20)  # a quarter more than 120
+    await answered(feedback, 40, 39)  # half as many again as 120 are 180
     await one.run()
     assert len(learner.asked) == 1
     await answered(feedback, 1, 0)
@@ -132,7 +132,7 @@ async def test_what_is_found_is_applied_and_shown(callers: Callers) -> None:
     assert made["evidence"]["base"]["threshold"] == 20
     assert (after["state"], after["open_proposal"]) == ("collecting", made["proposal_id"])
     assert (after["last_look"]["done"], after["warnings"]) == ("proposed", ["leak"])
-    assert after["next_look"] == {"at_answers": 150, "missing": 30, "asked_at": None}
+    assert after["next_look"] == {"at_answers": 180, "missing": 60, "asked_at": None}
 
 
 async def test_a_look_that_came_too_early_is_not_taken_all_the_time(feedback: Feedback) -> None:
