@@ -34,7 +34,7 @@ TRAINED_FIRST: Final = 0.3
 LEAST_TRAINED: Final = 40
 LEAST_UNSEEN: Final = 150
 RIDGE: Final = 1e-3
-LIKELY: Final = 0.1
+LIKELY: Final = 0.025
 """The chance that the gain itself is none, at most: whether there is anything to gain is tested far
 more strictly, and by a sharper test."""
 
