@@ -132,7 +132,7 @@ class Looking(Timer):
                 ):
                     return
             finding = job.result()
-            done = await transactions.run(lambda unit: learning.apply(unit, lease, finding))
+            done = await transactions.run(lambda unit: learning.apply(unit, begun, finding))
             LOOKS.labels(done or "late").inc()
             self._retry_at = None
         except (JobBusy, JobFailed) as error:

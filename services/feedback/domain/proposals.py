@@ -33,8 +33,9 @@ class Status(StrEnum):
 
 UNRESOLVED: Final = (Status.OPEN, Status.APPROVED)
 
-TURNED_DOWN: Final = (Status.DISMISSED, Status.CHALLENGER, Status.DROPPED)
-"""After these the same is not proposed again until there is more evidence."""
+TURNED_DOWN: Final = (Status.DISMISSED, Status.CHALLENGER, Status.DROPPED, Status.PUBLISHED)
+"""After these the same is not proposed again until there is more evidence; after a published one
+when another version is in force by now."""
 
 COMES_BACK_AT: Final = 1.5
 """What was turned down comes back when there are this many times the answers."""
@@ -236,6 +237,7 @@ _SETTLED: Final = {
     Status.DISMISSED: "dismissed",
     Status.CHALLENGER: "approved as a challenger, which still runs,",
     Status.DROPPED: "tried as a challenger and dropped",
+    Status.PUBLISHED: "published and taken back",
 }
 
 

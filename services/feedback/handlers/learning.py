@@ -49,6 +49,7 @@ class Begun:
     """When the base was learned from answers itself, if it was."""
     choices: Choices
     state: Mapping[str, Any]
+    asked_at: datetime | None = None
 
 
 def choose(unit: Feedback, wanted: Choices, by: str, seen: Any = None) -> Choices:
@@ -92,7 +93,7 @@ def begin(unit: Feedback, answers: int) -> Begun | None:
     unit.looks.put(claimed(looks, lease, unit.now))
     made_of = unit.proposals.find(published_version=base.version)
     learned_at = max((one.evidence_at for one in made_of), default=None)
-    return Begun(lease, base, learned_at, choices, looks.state)
+    return Begun(lease, base, learned_at, choices, looks.state, looks.asked_at)
 
 
 def carry_on(unit: Feedback, lease: str) -> bool:
@@ -113,19 +114,22 @@ def give_up(unit: Feedback, lease: str, why: str | None) -> None:
         unit.looks.put(stopped(looks) if why is None else failed(looks, why, unit.now))
 
 
-def apply(unit: Feedback, lease: str, finding: Finding) -> str | None:
+def apply(unit: Feedback, begun: Begun, finding: Finding) -> str | None:
     """What a look found, in one transaction: its account, and at most one proposal made, refreshed
     or withdrawn. Returns what was done in a word; None when the look is somebody else's by now.
 
-    When another version came into force meanwhile, nothing is proposed and a new look is due.
+    When another version came into force or marketing's wishes changed meanwhile, nothing is
+    proposed and a new look is due.
     """
     unit.lock([_LOOKS, PROPOSALS])
     looks = unit.schedule()
-    if looks.lease != lease:
+    if looks.lease != begun.lease:
         return None
     base = unit.in_force()
     current = base is not None and base.version == finding.base_version
     done, why = "outdated", "Another version was published while the answers were looked at."
+    if unit.chosen().updated_at != begun.choices.updated_at:
+        current, why = False, "The settings of learning were changed while it looked."
     if base is not None and current:
         done, why = _decide(unit, finding, base)
     last = {
@@ -142,10 +146,15 @@ def apply(unit: Feedback, lease: str, finding: Finding) -> str | None:
             state=finding.looks if done == "proposed" else _nothing_proposed(finding.looks),
             last=last,
             looked_at=unit.now,
-            asked_at=None if current else unit.now,
+            asked_at=_still_asked(looks.asked_at, begun) if current else unit.now,
         )
     )
     return done
+
+
+def _still_asked(asked_at: datetime | None, begun: Begun) -> datetime | None:
+    """When somebody asked for a look after this one began."""
+    return asked_at if asked_at != begun.asked_at else None
 
 
 def _nothing_proposed(looks: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +167,11 @@ def _nothing_proposed(looks: Mapping[str, Any]) -> dict[str, Any]:
 
 def _decide(unit: Feedback, finding: Finding, base: Version) -> tuple[str, str]:
     standing = {one.proposal_id: one for one in unit.proposals.select(STANDING)}
-    turned_down = unit.proposals.select(REFUSED_FOR_NOW)
+    turned_down = [
+        one
+        for one in unit.proposals.select(REFUSED_FOR_NOW)
+        if one.status is not Status.PUBLISHED or one.published_version != base.version
+    ]
     match decide(finding, body_of(base), list(standing.values()), turned_down):
         case Propose(suggestion, replaces):
             if replaces is not None:

@@ -28,6 +28,7 @@ from shared.contracts.events import (
 from shared.contracts.problems import Problem
 from shared.scorecard.definition import InvalidDefinition, compile_definition
 from shared.scorecard.differences import differences
+from shared.scorecard.facts import unknown_facts
 
 PROPOSALS: Final = "proposals"
 """The lock of whoever decides about proposals or changes the definition in force."""
@@ -191,6 +192,8 @@ def checked(document: Mapping[str, Any]) -> DefinitionBody:
     try:
         body = DefinitionBody.model_validate(document)
         compile_definition(0, body.model_dump(mode="json"))
+        if unknown := list(unknown_facts(document)):
+            raise InvalidDefinition(unknown)
     except ValidationError as error:
         _invalid(
             (f"/definition/{'/'.join(map(str, one['loc']))}", one["msg"]) for one in error.errors()

@@ -178,11 +178,17 @@ def _sample(unit: Feedback, data: Qualification) -> None:
 
 
 def _looked_at(data: Qualification) -> Sample:
+    """What the decision looked at. A lead that has never been an MQL stays where its last signal
+    put it in time: re-scoring decides about all of them today, and none came today."""
     told = data.attribution.model_dump(exclude_none=True)
+    at = data.decided_at
+    if data.cycle == 0:
+        signals = [data.captured_at, *(one.last_at for one in data.activities.values())]
+        at = min(at, max(signals))
     return Sample(
         data.lead_id,
         data.cycle,
-        data.decided_at,
+        at,
         data.definition_version,
         data.score,
         data.threshold,

@@ -34,26 +34,31 @@ TRAINED_FIRST: Final = 0.3
 LEAST_TRAINED: Final = 40
 LEAST_UNSEEN: Final = 150
 RIDGE: Final = 1e-3
-LIKELY: Final = 0.025
-"""The chance that the gain itself is none, at most: whether there is anything to gain is tested far
-more strictly, and by a sharper test."""
+LIKELY: Final = 0.1
+"""The chance that the gain in AUC itself is none, at most."""
+TOGETHER: Final = 0.02
+"""That chance times the one that there is nothing to gain, at most, as a part of what the latter
+may be: who is only just sure of the one must be surer of the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """A block of leads, and the answers known before it began."""
+    """A block of leads, of which some are ``judged``, and the answers known before it began."""
 
     trained: Rows
     before: Rows
     rows: Rows
+    judged: Mask
 
 
 @dataclass(frozen=True, eq=False)
 class Unseen:
     """Leads of all blocks, in time order, as the base and as learned definitions score them.
-    ``block`` says which block each is in, ``trust`` how much its rep's answer tells."""
+    ``counts`` says whose answer is judged, ``block`` which block each is in, ``trust`` how much its
+    rep's answer tells."""
 
     rows: Rows
+    counts: Mask
     block: NDArray[np.intp]
     rank_before: Floats
     rank_after: Floats
@@ -67,7 +72,7 @@ class Unseen:
         weights = material.weights[self.rows] * self.trust
         labels = material.labels[self.rows]
         return Judged(
-            np.where(np.isnan(labels), -1, labels).astype(np.int64),
+            np.where(np.isnan(labels) | ~self.counts, -1, labels).astype(np.int64),
             weights if most is None else np.minimum(weights, most * self.trust),
             material.explored[self.rows],
         )
@@ -80,25 +85,26 @@ def folds(material: Material, base_knew: float = -np.inf) -> Iterator[Fold]:
     advantage, so they are no part of a block as long as enough others are left.
     """
     answered = material.answered
-    first_unseen = int(np.searchsorted(material.known[answered], base_knew, side="right"))
-    start = int(TRAINED_FIRST * len(answered))
-    if len(answered) - first_unseen >= LEAST_UNSEEN:
-        start = max(start, first_unseen)
-    edges = np.linspace(start, len(answered), BLOCKS + 1).astype(int)
+    judged = answered[int(TRAINED_FIRST * len(answered)) :]
+    new_to_base = judged[material.known[judged] > base_knew]
+    if len(new_to_base) >= LEAST_UNSEEN:
+        judged = new_to_base
+    edges = np.linspace(0, len(judged), BLOCKS + 1).astype(int)
     for start, end in itertools.pairwise(edges):
         if start == end:
             continue
-        first = answered[start]
-        last = answered[end] if end < len(answered) else len(material.labels)
+        first = judged[start]
+        last = judged[end] if end < len(judged) else len(material.labels)
         begin = material.days[first]
-        earlier = answered[:start]
+        earlier = answered[answered < first]
         trained = earlier[material.known[earlier] <= begin]
         if len(trained) < LEAST_TRAINED:  # answers that came late, or all in one go
             trained = earlier
         labels = material.labels[trained]
         if len(trained) < LEAST_TRAINED or len(np.unique(labels)) < 2:
             continue
-        yield Fold(trained, np.arange(first), np.arange(first, last))
+        rows = np.arange(first, last)
+        yield Fold(trained, np.arange(first), rows, np.isin(rows, judged))
 
 
 def unseen(
@@ -116,17 +122,18 @@ def unseen(
             after = scores(compile_definition(1, card.document), material.table)
             trust = reps.trust(card.reps, card.log_odds, material.reps)[fold.rows]
             half_lives.append(card.half_life)
-        parts.append((fold.rows, np.full(len(fold.rows), index), after, trust))
+        parts.append((fold, np.full(len(fold.rows), index), after, trust))
     if not parts:
         return None
     base = learner.base_scored
 
     def joined(of: Callable[[Scored], NDArray[np.generic]]) -> Floats:
-        return np.concatenate([of(after)[rows] for rows, _, after, _ in parts])
+        return np.concatenate([of(after)[fold.rows] for fold, _, after, _ in parts])
 
-    rows = np.concatenate([one[0] for one in parts])
+    rows = np.concatenate([one[0].rows for one in parts])
     return Unseen(
         rows=rows,
+        counts=np.concatenate([one[0].judged for one in parts]),
         block=np.concatenate([one[1] for one in parts]),
         rank_before=base.rank[rows].astype(float),
         rank_after=joined(lambda one: one.rank).astype(float),
@@ -153,7 +160,13 @@ class Compared:
     def convinces(self, alpha: float, margin: float) -> bool:
         """Whether it is worth proposing: it tells what the base does not, by more than chance; the
         gain is as large as is asked for; and it is likely a gain."""
-        return self.chance <= alpha and self.difference >= margin and self.low(LIKELY) > 0
+        none = float(t.sf(self.difference / self.error, self.freedom)) if self.error > 0 else 1.0
+        return (
+            self.difference >= margin
+            and self.chance <= alpha
+            and none <= LIKELY
+            and self.chance * none <= alpha * TOGETHER
+        )
 
     def low(self, alpha: float) -> float:
         """The lower end of the difference's one-sided interval: above it with chance 1 − alpha.

@@ -114,7 +114,9 @@ def _look(
         status = evidence.status(material, {"warnings": warnings})
         return Nothing("no_unseen", text, looks, True, status=status)
     if compared.convinces(alpha, settings.margin):
-        everything = Fold(material.answered, np.arange(len(material.days)), np.arange(0))
+        everything = Fold(
+            material.answered, np.arange(len(material.days)), np.arange(0), np.zeros(0, bool)
+        )
         card = _learned(learner, everything)
         if card is not None:
             return _proposal(learner, card, found, compared, looks, alpha, warnings)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from services.qualify.analysis.samples import PAGE, activities_of, moment
 from services.qualify.domain.lifecycle import Lead, after_score
-from services.qualify.domain.rescoring import OPEN
+from services.qualify.domain.rescoring import OPEN, may_move
 from shared.contracts.vocabulary import Stage
 from shared.db.statements import Statement
 from shared.scorecard.definition import Definition, compile_definition
@@ -35,11 +35,10 @@ def impact(conn: Connection, request: Mapping[str, Any]) -> dict[str, Any]:
     after = compile_definition(version, request["candidate"]["document"])
     before = None if request["base"] is None else compile_definition(0, request["base"])
     leads: list[Lead] = []
-    newest: list[datetime] = []
     fields = {*after.fields, *(() if before is None else before.fields)}
-    table = Table.of(_rows(conn, now, leads, newest), fields)
+    table = Table.of(_rows(conn, now, leads), fields)
     scored = scores(after, table)
-    moves = _moves(after, scored, leads, newest, now)
+    moves = _moves(after, scored, leads, now)
     at_stage = Counter(lead.stage for lead in leads)
     waiting = np.array([lead.stage is Stage.MQL for lead in leads], np.bool_)
     by_stage = [
@@ -67,10 +66,8 @@ def impact(conn: Connection, request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(
-    conn: Connection, now: datetime, leads: list[Lead], newest: list[datetime]
-) -> Iterator[Row]:
-    """Open leads as they would be scored now; what moves them goes to the two lists."""
+def _rows(conn: Connection, now: datetime, leads: list[Lead]) -> Iterator[Row]:
+    """Open leads as they would be scored now; what moves them goes to the list."""
     last = ""
     while page := _OPEN.run(conn, after=last, limit=PAGE).all():
         last = page[-1].lead_id
@@ -78,30 +75,34 @@ def _rows(
             captured = moment(one.captured_at)
             activities = activities_of(one.activities)
             since = None if one.stage_since is None else moment(one.stage_since)
-            declined = {
-                "declined_version": one.declined_version,
-                "declined_score": one.declined_score,
-            }
             leads.append(
-                Lead(one.lead_id, captured, Stage(one.stage), since, one.cycle, **declined)
+                Lead(
+                    one.lead_id,
+                    captured,
+                    Stage(one.stage),
+                    since,
+                    one.cycle,
+                    activities=activities,
+                    declined_version=one.declined_version,
+                    declined_score=one.declined_score,
+                )
             )
-            newest.append(max((did.last_at for did in activities.values()), default=captured))
             facts, attribution = orjson.loads(one.facts), orjson.loads(one.attribution)
             yield Row(one.lead_id, facts, attribution, activities, now)
 
 
 def _moves(
-    definition: Definition, scored: Scored, leads: list[Lead], newest: list[datetime], now: datetime
+    definition: Definition, scored: Scored, leads: list[Lead], now: datetime
 ) -> Counter[tuple[Stage, Stage]]:
     """How many leads go from which stage to which."""
     found: Counter[tuple[Stage, Stage]] = Counter()
     totals, mqls, out = scored.total.tolist(), scored.mql.tolist(), scored.disqualified.tolist()
     for index, lead in enumerate(leads):
         verdict: Verdict = "DISQUALIFIED" if out[index] else "MQL" if mqls[index] else "NURTURE"
-        if verdict == lead.stage:
+        if verdict == lead.stage or not may_move(lead):
             continue
         score = Score(definition.version, totals[index], 0, None, verdict, "", ())
-        moved = after_score(lead, score, newest[index], now, definition.cool_off_days)
+        moved = after_score(lead, score, now, now, definition.cool_off_days)
         if moved.stage is not lead.stage:
             found[lead.stage, moved.stage] += 1
     return found

@@ -1,7 +1,8 @@
 """Past decisions as a table: one row for each lead and each time it was an MQL.
 
-Of a lead that became an MQL it is the decision that made it one; of a lead that never was, its
-newest decision of the window. Read in pages, newest first, without an object for each row.
+Of a lead that became an MQL it is the decision that made it one; of a lead that never was, the
+newest of the window that a signal of its own led to. Read in pages, newest first, without an object
+for each row.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ import orjson
 from sqlalchemy import Connection
 
 from services.qualify.analysis.labels import BAD, GOOD, Label, Told, group_of
+from services.qualify.domain.decision import RESCORED
 from shared.db.statements import Statement
 from shared.db.types import read_time
 from shared.scorecard.figures import UNKNOWN, Judged, exploration_weights
@@ -25,6 +27,8 @@ MOST: Final = 500_000
 """Leads that are looked at; of more, the newest."""
 
 _TOLD: Final = ", ".join(f"a.{name}" for name in Told._fields)
+_A_SIGNALS: Final = f"{{}}.\"trigger\" <> '{RESCORED}'"
+"""Re-scoring decides about everybody on one day, and nobody came that day."""
 _PAGE: Final = Statement(
     "SELECT d.decided_at, d.decision_id, d.lead_id, d.cycle, d.score, d.threshold, "  # noqa: S608
     "d.exploration_rate, CAST(d.facts AS text) AS facts, "
@@ -32,9 +36,10 @@ _PAGE: Final = Statement(
     f"a.rep_id, {_TOLD} "
     "FROM decisions AS d LEFT JOIN answers AS a ON a.lead_id = d.lead_id AND a.cycle = d.cycle "
     "WHERE (d.decided_at, d.decision_id) < (:before, :id) AND d.decided_at >= :since "
-    "AND ((d.moved AND d.stage = 'MQL') OR (d.cycle = 0 AND NOT EXISTS ("
+    f"AND ((d.moved AND d.stage = 'MQL') OR (d.cycle = 0 AND {_A_SIGNALS.format('d')} "
+    "AND NOT EXISTS ("
     "SELECT 1 FROM decisions AS e WHERE e.lead_id = d.lead_id AND e.decision_id > d.decision_id "
-    "AND e.decided_at < :until))) "
+    f"AND e.decided_at < :until AND (e.cycle > 0 OR {_A_SIGNALS.format('e')})))) "
     "ORDER BY d.decided_at DESC, d.decision_id DESC LIMIT :limit"
 )
 

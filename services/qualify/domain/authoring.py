@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from services.qualify.domain.facts import known, meant
 from shared.conditions import did_you_mean
 from shared.contracts.definition import (
     Criterion,
@@ -16,6 +15,7 @@ from shared.contracts.definition import (
 )
 from shared.scorecard.definition import DefinitionError, InvalidDefinition, compile_definition
 from shared.scorecard.documents import Form, check_values, escaped, read_document
+from shared.scorecard.facts import unknown_facts
 
 GIVEN: Final = frozenset(
     {"version", "status", "created_at", "created_by", "updated_at", "updated_by"}
@@ -62,7 +62,7 @@ def definition_of(document: Any) -> DefinitionBody:
         compile_definition(0, stored)
     except InvalidDefinition as error:
         errors += error.errors
-    errors += _unknown_facts(stored)
+    errors += unknown_facts(stored)
     if errors:
         raise InvalidDefinition(errors[:_NAMED])
     return body
@@ -113,29 +113,3 @@ def _of_shape(error: Any) -> list[DefinitionError]:
         pointer = "".join(f"/{escaped(str(step))}" for step in steps)
         found.setdefault(pointer, detail[:1].lower() + detail[1:])
     return [DefinitionError(pointer, detail) for pointer, detail in found.items()]
-
-
-def _unknown_facts(document: Mapping[str, Any]) -> Iterator[DefinitionError]:
-    """Facts that no lead has: mostly typing mistakes, which would never match, unnoticed."""
-    for part in ("criteria", "disqualifiers"):
-        for index, one in enumerate(document.get(part) or []):
-            for pointer, field in _looked_at(one, f"/{part}/{index}"):
-                if not known(field):
-                    close = meant(field)
-                    hint = f"did you mean {close}?" if close else "see the list of known facts"
-                    detail = f"no lead has a fact {field[:60]!r}; {hint}"
-                    yield DefinitionError(pointer, detail)
-
-
-def _looked_at(item: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Every field that a criterion or a tree of conditions names, with its place."""
-    if not isinstance(item, Mapping):
-        return
-    field = item.get("field")
-    if isinstance(field, str):
-        yield f"{place}/field", field.strip()
-    for key in ("when", "not"):
-        yield from _looked_at(item.get(key), f"{place}/{key}")
-    for key in ("all", "any"):
-        for index, inner in enumerate(_list(item, key)):
-            yield from _looked_at(inner, f"{place}/{key}/{index}")

@@ -4,11 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from services.qualify.domain.lifecycle import Lead
 from shared.contracts.vocabulary import Stage
 
 OPEN: Final = (Stage.INQUIRY, Stage.NURTURE, Stage.RECYCLED, Stage.MQL)
 """The stages of leads that nobody works on yet. The score of an MQL is told anew, and moves it
 nowhere: it is with routing."""
+
+
+def may_move(lead: Lead) -> bool:
+    """Whether another version may move the lead by itself. One that came back from a rep needs an
+    activity since: for another version alone nobody is offered the same lead twice. To a recycled
+    lead another version is as good a reason as a signal, once it has rested."""
+    if lead.stage is not Stage.NURTURE or lead.cycle == 0:
+        return True
+    newest = max((one.last_at for one in lead.activities.values()), default=lead.captured_at)
+    return newest > (lead.stage_since or lead.captured_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from functools import cache
 from typing import Any, Final
 
 from services.qualify.domain.authoring import GIVEN
-from services.qualify.domain.facts import KNOWN_FIELDS
 from shared.conditions import OPERATORS, Operator, Takes
 from shared.conditions.tree import MOST_LEAVES, MOST_LEVELS
 from shared.contracts.definition import DefinitionBody
+from shared.scorecard.facts import KNOWN_FIELDS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}

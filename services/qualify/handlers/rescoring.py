@@ -4,11 +4,10 @@ from dataclasses import replace
 
 from services.qualify.domain.decision import RESCORED
 from services.qualify.domain.lifecycle import Lead
-from services.qualify.domain.rescoring import OPEN, Rescore
+from services.qualify.domain.rescoring import OPEN, Rescore, may_move
 from services.qualify.handlers.leads import decide
 from services.qualify.store.unit import Qualify
 from shared.contracts.ids import new_id
-from shared.contracts.vocabulary import Stage
 
 
 def begin_rescore(unit: Qualify, version: int, by: str | None) -> Rescore:
@@ -67,11 +66,5 @@ def continue_rescore(unit: Qualify, limit: int) -> int | None:
 
 
 def _rescored(unit: Qualify, lead: Lead) -> bool:
-    """Whether the lead comes to another stage. To a recycled lead another version is as good a
-    reason as a signal, once it has rested; but a lead that a rep has turned down needs an activity
-    since: for another version alone nobody is offered the same lead twice."""
-    newest = max((one.last_at for one in lead.activities.values()), default=lead.captured_at)
-    since = lead.stage_since or lead.captured_at
-    turned_down = lead.declined_version is not None and lead.stage is Stage.NURTURE
-    moves = not turned_down or newest > since
-    return decide(unit, lead, RESCORED, unit.now, moves=moves).moved
+    """Whether the lead comes to another stage."""
+    return decide(unit, lead, RESCORED, unit.now, moves=may_move(lead)).moved

@@ -10,7 +10,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.qualify.computing import Analyse, comparison_of
 from services.qualify.domain.authoring import definition_of
-from services.qualify.domain.facts import known, meant
 from services.qualify.domain.promotion import Comparison, missing_evidence
 from services.qualify.domain.versions import Version
 from services.qualify.http.callers import MAX_VERSION, Author, invalid, number_of, unknown
@@ -22,6 +21,7 @@ from shared.db.database import Database
 from shared.runtime.clock import Clock
 from shared.runtime.unit import Transactions
 from shared.scorecard.definition import DefinitionError, InvalidDefinition
+from shared.scorecard.facts import known, meant
 
 WINDOW: Final = timedelta(days=180)
 """How far a back-test looks back when nobody says."""

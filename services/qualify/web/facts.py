@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from services.qualify.domain.facts import KNOWN_FIELDS
 from services.qualify.store.hints import recent_names
 from shared.db.database import Database
+from shared.scorecard.facts import KNOWN_FIELDS
 
 _KINDS: Final = ("form_submitted", "page_viewed", "email_clicked", "webinar_attended")
 

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from services.qualify.computing import Analyse
-from services.qualify.domain.facts import unknown_fields
 from services.qualify.domain.rescoring import Rescore
 from services.qualify.domain.smallest_changes import qualifying
 from services.qualify.domain.versions import Version
@@ -35,6 +34,7 @@ from shared.runtime.unit import Transactions
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.differences import differences
 from shared.scorecard.documents import to_yaml
+from shared.scorecard.facts import unknown_fields
 from shared.scorecard.scoring import missed
 from shared.web.pages import Pages, templates
 from shared.web.words import STAGE_WORDS, fact_name

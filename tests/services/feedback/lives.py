@@ -290,7 +290,7 @@ class Feedback:
             learning.ask(unit)
             begun = learning.begin(unit, finding.answers)
             assert begun is not None
-            return learning.apply(unit, begun.lease, finding)
+            return learning.apply(unit, begun, finding)
 
         return await self.transactions.run(whole)
 
@@ -354,7 +354,9 @@ async def open_feedback(url: str) -> AsyncIterator[Feedback]:
 def definition_of(points: Mapping[str, int]) -> dict[str, Any]:
     """A document with a criterion for each fact, and a threshold that can be reached."""
     criteria = [
-        Criterion(id=name, group="fit", field=name, operator="is_present", points=number)
+        Criterion(
+            id=name, group="fit", field=f"fields.{name}", operator="is_present", points=number
+        )
         for name, number in points.items()
     ]
     return DefinitionBody(threshold=20, criteria=criteria).model_dump(mode="json")

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.qualify.domain.facts import unknown_fields
 from services.qualify.domain.lifecycle import Lead, after_outcome, after_score
 from shared.contracts.vocabulary import OUTCOME_STAGES, TRANSITIONS, Stage
 from shared.scorecard.definition import compile_definition
+from shared.scorecard.facts import unknown_fields
 from shared.scorecard.scoring import Inputs, evaluate
 
 from .conftest import definition

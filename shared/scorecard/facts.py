@@ -1,9 +1,10 @@
 """Which facts a definition may look at."""
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from shared.conditions import did_you_mean
-from shared.scorecard.definition import ACTIVITY, Definition
+from shared.scorecard.definition import ACTIVITY, Definition, DefinitionError
 
 FIELDS: Final = "fields."
 """Custom fields that capture knows as facts: ``fields.budget``."""
@@ -56,3 +57,30 @@ def meant(field: str) -> str | None:
 def unknown_fields(definition: Definition) -> list[str]:
     """Fields that no lead can have: mostly typing mistakes."""
     return [field for field in definition.fields if not known(field)]
+
+
+def unknown_facts(document: Mapping[str, Any]) -> Iterator[DefinitionError]:
+    """Facts that no lead has: mostly typing mistakes, which would never match, unnoticed."""
+    for part in ("criteria", "disqualifiers"):
+        for index, one in enumerate(document.get(part) or []):
+            for pointer, field in _looked_at(one, f"/{part}/{index}"):
+                if not known(field):
+                    close = meant(field)
+                    hint = f"did you mean {close}?" if close else "see the list of known facts"
+                    detail = f"no lead has a fact {field[:60]!r}; {hint}"
+                    yield DefinitionError(pointer, detail)
+
+
+def _looked_at(item: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every field that a criterion or a tree of conditions names, with its place."""
+    if not isinstance(item, Mapping):
+        return
+    field = item.get("field")
+    if isinstance(field, str):
+        yield f"{place}/field", field.strip()
+    for key in ("when", "not"):
+        yield from _looked_at(item.get(key), f"{place}/{key}")
+    for key in ("all", "any"):
+        listed = item.get(key)
+        for index, inner in enumerate(listed if isinstance(listed, list) else []):
+            yield from _looked_at(inner, f"{place}/{key}/{index}")
