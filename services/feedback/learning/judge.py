@@ -36,7 +36,7 @@ LEAST_UNSEEN: Final = 150
 RIDGE: Final = 1e-3
 LIKELY: Final = 0.1
 """The chance that the gain in AUC itself is none, at most."""
-TOGETHER: Final = 0.02
+TOGETHER: Final = 0.008
 """That chance times the one that there is nothing to gain, at most, as a part of what the latter
 may be: who is only just sure of the one must be surer of the other."""
 
