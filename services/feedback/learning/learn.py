@@ -148,11 +148,13 @@ def _no_better(compared: Compared, margin: float, alpha: float) -> str:
             if compared.difference > 0
             else "Nothing that could be learned does better on unseen leads than what is in force."
         )
-    return (
-        f"Better by {compared.difference:.3f} AUC on unseen leads, but that may be chance "
-        f"(probability {max(compared.chance, 0.0001):.2g}; {alpha:.2g} is allowed). More answers "
-        "will tell."
-    )
+    better = f"Better by {compared.difference:.3f} AUC on unseen leads, but "
+    if compared.chance > alpha:
+        return (
+            f"{better}that may be chance (probability {compared.chance:.2g}; {alpha:.2g} is "
+            "allowed). More answers will tell."
+        )
+    return f"{better}it is not sure enough yet that this is a gain. More answers will tell."
 
 
 def _proposal(
