@@ -12,7 +12,7 @@ from rich.table import Table
 
 from deploy.cli.client import Client, Unanswered, connect
 from deploy.settings import Settings
-from dev.demo.people import Person, person
+from dev.demo.people import PAGE, Opinion, Person, opinion, person
 
 IDLE_SECONDS = 20.0
 """How long the end waits for stragglers and for the evidence to be weighed."""
@@ -48,7 +48,7 @@ class Month:
         self._leads = leads
         self._rate = rate
         self._run = f"{int(time.time()) % 1_000_000:06d}"
-        self._people: dict[str, Person] = {}
+        self._opinions: dict[str, Opinion | None] = {}
         self._answered: set[str] = set()
         self._answers: Counter[str] = Counter()
         self._all_posted = asyncio.Event()
@@ -81,7 +81,6 @@ class Month:
 
     async def _visit(self, who: Person, advance: Any) -> None:
         answer = await self._client.call("POST", "/capture/v1/leads", json=who.form)
-        self._people[answer["lead_id"]] = who
         if who.webinar:
             activity = {"lead_id": answer["lead_id"], "kind": "webinar_attended"}
             await self._client.call("POST", "/capture/v1/activities", json=activity)
@@ -94,15 +93,25 @@ class Month:
             page = await self._client.call(
                 "GET", "/routing/v1/assignments", params={"state": "ASSIGNED", "limit": 200}
             )
-            mine = [a for a in page["items"] if a["lead_id"] in self._people]
-            for assignment in mine:
-                await self._decide(assignment)
-                idle_since = time.monotonic()
-                advance()
+            for assignment in page["items"]:
+                thought = await self._thought_of(assignment["lead_id"])
+                if thought is not None:
+                    await self._decide(assignment, thought)
+                    idle_since = time.monotonic()
+                    advance()
             await asyncio.sleep(0.3)
 
-    async def _decide(self, assignment: dict[str, Any]) -> None:
-        who = self._people[assignment["lead_id"]]
+    async def _thought_of(self, lead_id: str) -> Opinion | None:
+        """What a rep thinks of a lead of this month or of one before, which re-scoring may have
+        brought back; None for somebody else's lead, which is left alone."""
+        if lead_id not in self._opinions:
+            lead = await self._client.call("GET", f"/capture/v1/leads/{lead_id}")
+            facts, ours = lead["facts"], lead["attribution"].get("page_url") == PAGE
+            about = (facts.get("job_title", ""), facts.get("employees", 0), facts["has_phone"])
+            self._opinions[lead_id] = opinion(*about) if ours else None
+        return self._opinions[lead_id]
+
+    async def _decide(self, assignment: dict[str, Any], who: Opinion) -> None:
         path = f"/routing/v1/assignments/{assignment['assignment_id']}"
         rng = self._rng
         try:
