@@ -98,11 +98,40 @@ def precision(chosen: Mask, judged: Judged) -> Estimate:
 
 def recall(chosen: Mask, judged: Judged) -> Estimate:
     """The share of those whose label is 1 that are chosen. None as long as nobody below the
-    threshold was answered: all that is known was chosen by the definition itself then."""
-    if not (judged.known & judged.below).any():
-        return Estimate(None, int((judged.labels == 1).sum()), 0.0, NOBODY_BELOW)
-    good = judged.labels == 1
-    return share(chosen[good], judged.weights[good], "no lead was what the label asks for yet")
+    threshold was answered: all that is known was chosen by the definition itself then.
+
+    How many good ones there are below the threshold is itself known from the explored ones only,
+    also when none of these was good: the interval reaches as far as Wilson's bounds of their share
+    take it, each explored lead standing for its weight.
+    """
+    known = judged.select(judged.known)
+    picked = chosen[judged.known]
+    good = known.labels == 1
+    if not known.below.any():
+        return Estimate(None, int(good.sum()), 0.0, NOBODY_BELOW)
+    found = share(picked[good], known.weights[good], "no lead was what the label asks for yet")
+    if found.interval is None:
+        return found
+    (least_hit, most_hit), (least_missed, most_missed) = (
+        _good_ones(known.select(inside)) for inside in (picked, ~picked)
+    )
+    low = least_hit / (least_hit + most_missed) if least_hit else 0.0
+    high = most_hit / (most_hit + least_missed) if most_hit else 0.0
+    estimate = found.interval
+    bounds = Interval(estimate.estimate, min(low, estimate.low), max(high, estimate.high))
+    return Estimate(bounds, found.of, found.effective)
+
+
+def _good_ones(known: Judged) -> tuple[float, float]:
+    """How many good leads these stand for, at least and at most: those that reached their threshold
+    are counted, of those below it the explored ones are a sample."""
+    counted = float(known.weights[~known.below & (known.labels == 1)].sum())
+    below = known.select(known.below)
+    of_sample = share(below.labels == 1, below.weights, "").interval
+    if of_sample is None:
+        return counted, counted
+    all_below = float(below.weights.sum())
+    return counted + of_sample.low * all_below, counted + of_sample.high * all_below
 
 
 @dataclass(frozen=True, slots=True)

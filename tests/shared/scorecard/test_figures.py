@@ -151,6 +151,37 @@ def test_what_was_never_looked_at_has_no_recall():
     assert found.interval.estimate == 0.5
 
 
+def test_that_none_of_two_explored_was_good_does_not_say_that_nothing_is_missed():
+    """164 good ones above the threshold; below it two of about a hundred were looked at."""
+    labels = np.array([1] * 164 + [0] * 100 + [0, 0])
+    below = np.array([False] * 264 + [True] * 2)
+    found = recall(~below, Judged(labels, np.where(below, 50.0, 1.0), below)).interval
+    assert found.estimate == found.high == 1
+    missed = 100 * wilson(0, 2).high
+    assert found.low == pytest.approx(164 / (164 + missed))
+
+
+@pytest.mark.parametrize(("good_below", "rate"), [(0.03, 0.02), (0.1, 0.05), (0.3, 0.1)])
+def test_the_interval_of_recall_holds_the_truth_as_often_as_it_says(good_below, rate):
+    """600 leads above the threshold, 2000 below, of which few are explored."""
+    random = np.random.default_rng(11)
+    below = np.array([False] * 600 + [True] * 2000)
+    held = 0
+    runs = 400
+    for _ in range(runs):
+        good = random.random(2600) < np.where(below, good_below, 0.5)
+        seen = ~below | (random.random(2600) < rate)
+        judged_ones = Judged(
+            np.where(seen, good, -1).astype(int),
+            exploration_weights(below, np.full(2600, rate)),
+            below,
+        )
+        found = recall(~below, judged_ones)
+        truth = (good & ~below).sum() / good.sum()
+        held += found.interval is None or found.interval.low <= truth <= found.interval.high
+    assert held / runs >= 0.93
+
+
 def test_weights_undo_the_selection():
     """10 000 leads, of which a scoring takes the upper half; 5 % of the rest are explored."""
     random = np.random.default_rng(7)
