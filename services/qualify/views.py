@@ -25,6 +25,7 @@ def version_view(version: Version) -> dict[str, Any]:
         "published_at": version.published_at,
         "published_by": version.published_by,
         "published_reason": version.published_reason,
+        "published_before": version.published_before,
         "challenging_since": version.challenging_since,
         "retired_at": version.retired_at,
         "proposal_id": version.proposal_id,

@@ -20,7 +20,7 @@ ACTIVITY: Final = "activity."
 ``activity.any`` counts everything."""
 DAYS_AGO: Final = ".days_ago"
 
-_PERSONAL: Final = {
+PERSONAL: Final = {
     "email": "email_type (business, free or none)",
     "phone": "has_phone",
     "website": "has_website",
@@ -290,8 +290,8 @@ def _tree(document: Any, pointer: str, errors: list[DefinitionError]) -> Test | 
 
 def _may_look_at(field: str, pointer: str, errors: list[DefinitionError]) -> bool:
     field = field.strip()
-    if field in _PERSONAL:
-        instead = _PERSONAL[field]
+    if field in PERSONAL:
+        instead = PERSONAL[field]
         hint = f"; use {instead}" if instead else ""
         errors.append(DefinitionError(pointer, f"{field} is personal and never scored{hint}"))
         return False

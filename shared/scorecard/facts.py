@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shared.conditions import did_you_mean
-from shared.scorecard.definition import ACTIVITY, Definition, DefinitionError
+from shared.scorecard.definition import ACTIVITY, PERSONAL, Definition, DefinitionError
 
 FIELDS: Final = "fields."
 """Custom fields that capture knows as facts: ``fields.budget``."""
@@ -34,12 +34,9 @@ KNOWN_FIELDS: Final = (
 """Facts and attribution that every lead may have; ``fields.<name>`` and ``activity.<kind>`` come
 on top."""
 
-PERSONAL: Final = ("email", "phone", "website", "message", "first_name", "last_name")
-"""What is never scored: other checks say so, and what to use instead."""
-
 
 def known(field: str) -> bool:
-    """Whether a lead can have this fact."""
+    """Whether a lead can have this fact; of personal ones other checks say what to use instead."""
     if field in KNOWN_FIELDS or field in PERSONAL:
         return True
     return field.startswith(ACTIVITY) or (field.startswith(FIELDS) and field != FIELDS)
@@ -47,6 +44,8 @@ def known(field: str) -> bool:
 
 def meant(field: str) -> str | None:
     """The fact that was probably meant by a name that no lead has; None when none is close."""
+    if field == FIELDS:
+        return None
     group, dot, name = field.partition(".")
     if dot and name:
         close = did_you_mean(group, ("fields", "activity"))
@@ -66,7 +65,11 @@ def unknown_facts(document: Mapping[str, Any]) -> Iterator[DefinitionError]:
             for pointer, field in _looked_at(one, f"/{part}/{index}"):
                 if not known(field):
                     close = meant(field)
-                    hint = f"did you mean {close}?" if close else "see the list of known facts"
+                    hint = (
+                        f"did you mean {close}?"
+                        if close
+                        else "write fields.<name> for a custom one"
+                    )
                     detail = f"no lead has a fact {field[:60]!r}; {hint}"
                     yield DefinitionError(pointer, detail)
 

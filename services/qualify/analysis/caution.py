@@ -18,7 +18,7 @@ from shared.scorecard.definition import (
     compile_definition,
 )
 from shared.scorecard.rules import Levels
-from shared.scorecard.table import Table, gives, holds, level_of
+from shared.scorecard.table import Table, gives, holds, level_of, scores
 
 DAYS: Final = 30
 MOST: Final = 20_000
@@ -39,9 +39,17 @@ def cautions(conn: Connection, request: Mapping[str, Any]) -> dict[str, Any]:
     found: list[dict[str, str]] = []
     if len(table) >= FEWEST:
         gone = _stopped(table, now)
-        for pointer, detail in _warnings(definition, table, gone):
-            found.append({"pointer": pointer, "detail": detail})
+        told = [*_of_threshold(definition, table), *_warnings(definition, table, gone)]
+        found = [{"pointer": pointer, "detail": detail} for pointer, detail in told]
     return {"leads": len(table), "days": DAYS, "warnings": found}
+
+
+def _of_threshold(definition: Definition, table: Table) -> Iterator[tuple[str, str]]:
+    reached = scores(definition, table).total >= definition.threshold
+    if reached.all():
+        yield "/threshold", f"each of {_leads(table)} reaches it, so it tells none from another"
+    elif not reached.any():
+        yield "/threshold", f"none of {_leads(table)} reaches it"
 
 
 def _warnings(

@@ -23,6 +23,7 @@ GIVEN: Final = frozenset(
         "published_at",
         "published_by",
         "published_reason",
+        "published_before",
         "challenging_since",
         "retired_at",
         "proposal_id",

@@ -31,6 +31,8 @@ class Version:
     updated_by: str | None = None
     published_by: str | None = None
     published_reason: str | None = None
+    published_before: tuple[Mapping[str, Any], ...] = ()
+    """The earlier times it was published, oldest first: ``at``, ``by`` and ``reason``."""
     challenging_since: datetime | None = None
 
     def public(self) -> dict[str, Any]:
@@ -38,6 +40,13 @@ class Version:
         exploration have none."""
         status = {"version": self.version, "status": self.status}
         return {**status, "exploration_rate": 0.0, **self.document}
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether it challenges, or has and was withdrawn: it has never scored anybody, and needs
+        evidence before it does."""
+        withdrawn = self.challenging_since is not None and self.published_at is None
+        return self.status == "challenger" or withdrawn
 
     @property
     def etag(self) -> str:

@@ -99,7 +99,8 @@ def publish_definition(
     """Let a version score from now on, also one that was retired. Once is enough: publishing what
     is published changes nothing.
 
-    A challenger needs evidence (``judged``), or ``override``, a written reason to do without.
+    A challenger, also one that was withdrawn, needs evidence (``judged``), or ``override``, a
+    written reason to do without.
     Raises Problem 404; 409 when ``instead_of`` is given and another version is published, and when
     evidence is missing; 412 when it is not the document of the ETag ``seen``.
     """
@@ -111,7 +112,7 @@ def publish_definition(
     current = unit.published()
     if instead_of is not None and current is not None and current.version != instead_of:
         raise _overtaken(current.version, instead_of)
-    if found.status == "challenger" and not override and current is not None:
+    if found.on_trial and not override and current is not None:
         if judged is not None and judged.against != current.version:
             raise _overtaken(current.version, judged.against)
         if missing := missing_evidence(judged.comparison if judged is not None else None):
@@ -183,12 +184,17 @@ def publish(unit: Qualify, made: Version, *, by: str | None, reason: str) -> Ver
     before = unit.published()
     if before is not None:
         _retire(unit, before)
+    before_that = made.published_before
+    if made.published_at is not None:
+        known = {"at": made.published_at, "by": made.published_by, "reason": made.published_reason}
+        before_that = (*before_that, known)
     after = replace(
         made,
         status="published",
         published_at=unit.now,
         published_by=by,
         published_reason=reason[:2000] or None,
+        published_before=before_that,
         retired_at=None,
     )
     unit.definitions.put(after)

@@ -6,13 +6,20 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.qualify.computing import Analyse, comparison_of
 from services.qualify.domain.authoring import definition_of
 from services.qualify.domain.promotion import Comparison, missing_evidence
 from services.qualify.domain.versions import Version
-from services.qualify.http.callers import MAX_VERSION, Author, invalid, number_of, unknown
+from services.qualify.http.callers import (
+    MAX_VERSION,
+    Author,
+    Moment,
+    invalid,
+    number_of,
+    unknown,
+)
 from services.qualify.store.queries import find_version, list_versions
 from services.qualify.store.unit import Qualify
 from shared.contracts.definition import DefinitionBody
@@ -20,7 +27,7 @@ from shared.contracts.problems import Problem
 from shared.db.database import Database
 from shared.runtime.clock import Clock
 from shared.runtime.unit import Transactions
-from shared.scorecard.definition import DefinitionError, InvalidDefinition
+from shared.scorecard.definition import PERSONAL, DefinitionError, InvalidDefinition
 from shared.scorecard.facts import known, meant
 
 WINDOW: Final = timedelta(days=180)
@@ -39,9 +46,9 @@ class Backtest(BaseModel):
     against: Number | None = None
     """The version to compare with; the published one when left out."""
     label: Label = "accepted"
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     """180 days before ``until`` when left out."""
-    until: AwareDatetime | None = None
+    until: Moment | None = None
     """Now when left out."""
     segment: Annotated[str, Field(max_length=120)] | None = None
     """A fact whose values are told apart."""
@@ -156,6 +163,8 @@ async def _version(db: Database, version: int) -> Version:
 def _segment(field: str | None) -> str | None:
     if field is None or not field.strip():
         return None
+    if field.strip() in PERSONAL:
+        raise _refused("/segment", f"{field.strip()} is personal and never looked at")
     if not known(field.strip()):
         close = meant(field.strip())
         hint = f"; did you mean {close}?" if close else ""

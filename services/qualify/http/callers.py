@@ -1,8 +1,10 @@
 """Who may do what, and how a version is named in an address."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends
+from pydantic import AwareDatetime, Field
 
 from shared.access import Principal, Role, allow
 from shared.contracts.problems import Problem
@@ -11,6 +13,10 @@ from shared.scorecard.definition import InvalidDefinition
 Reader = Annotated[Principal, Depends(allow(Role.REP, Role.MARKETER, Role.ADMIN, Role.SERVICE))]
 Author = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
 Explained = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN, Role.SERVICE))]
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
+"""A time that leads may have come at: reckoning with it goes beyond no calendar."""
 MAX_VERSION = 2**31 - 1
 
 

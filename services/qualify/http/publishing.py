@@ -74,11 +74,11 @@ def _add_publish(
 
 
 async def judge(db: Database, evidence: Evidence, version: int) -> Judged | None:
-    """How a challenger compares with the published version; None for what is no challenger."""
+    """How a challenger compares with the published version; None for what is not on trial."""
     found, published = await db.read(
         lambda conn: (find_version(conn, version), find_version(conn, None))
     )
-    if found is None or found.status != "challenger" or published is None:
+    if found is None or not found.on_trial or published is None:
         return None
     return Judged(published.version, await evidence.comparison(published, found))
 

@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 from sqlalchemy import Connection
 
 from services.qualify.domain.replay import is_evaluation, mismatches
-from services.qualify.http.callers import Author
+from services.qualify.http.callers import Author, Moment
 from services.qualify.store.queries import (
     Place,
     count_decisions,
@@ -32,8 +31,8 @@ def replays_router(db: Database) -> APIRouter:
     @routes.get("/replays", tags=["scores"])
     async def replay(
         _: Author,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         cursor: str | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST)] = 500,
     ) -> dict[str, Any]:

@@ -55,6 +55,11 @@ DEFINITIONS = Aggregate(
     Version,
     in_order=True,  # one is retired before another is published
     fixed=("created_at", "proposal_id", "request_key", "created_by"),
+    decode={
+        "published_before": lambda stored: tuple(
+            {**one, "at": datetime.fromisoformat(one["at"])} for one in stored
+        )
+    },
 )
 ANSWERS = Aggregate(
     answers,

@@ -35,6 +35,7 @@ definitions = Table(
     Column("updated_by", String(64)),
     Column("published_by", String(64)),
     Column("published_reason", String(2000)),
+    Column("published_before", Json, nullable=False, server_default=text("'[]'")),
     Column("challenging_since", UtcDateTime),
 )
 """Versions. A trigger refuses to change or delete a document that is no draft."""

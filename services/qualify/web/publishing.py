@@ -51,7 +51,7 @@ class Publishing:
         if not own:
             context["cautions"] = await self._analyst.cautions(found)
             context["impact"] = await self._analyst.impact(found, published)
-            if found.status == "challenger" and published is not None:
+            if found.on_trial and published is not None:
                 context["evidence"] = await self._evidence(found, published, "accepted")
         return self._pages.render(
             request,
@@ -120,9 +120,9 @@ class Publishing:
         }
 
     async def _judged(self, version: int) -> Judged | None:
-        """What the gate is told; None for what is no challenger."""
+        """What the gate is told; None for what is not on trial."""
         found, published = await version_or_404(self._db, version), await self._published()
-        if found.status != "challenger" or published is None:
+        if not found.on_trial or published is None:
             return None
         compared = await self._analyst.compare(found, published, "accepted")
         comparison = None if isinstance(compared, str) else comparison_of(compared)

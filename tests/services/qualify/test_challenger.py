@@ -10,6 +10,7 @@ from services.qualify.handlers.definitions import (
     challenge,
     create_definition,
     publish_definition,
+    withdraw,
 )
 from services.qualify.store.queries import lead_history
 from services.qualify.store.unit import Qualify
@@ -144,6 +145,24 @@ def test_the_evidence_must_be_about_the_version_that_is_published(unit):
     with pytest.raises(Problem) as refused:
         publish_definition(unit, 2, judged=Judged(1, GOOD))
     assert (refused.value.status, refused.value.title) == (409, "Another version was published")
+
+
+def test_withdrawing_it_is_no_way_round_the_evidence(unit):
+    withdraw(unit, 2)
+    with pytest.raises(Problem) as refused:
+        publish_definition(unit, 2)
+    assert (refused.value.status, refused.value.title) == (409, "Not enough evidence")
+    assert publish_definition(unit, 2, override="the fair is next week").status == "published"
+    publish_definition(unit, 1)
+    assert publish_definition(unit, 2).status == "published", "it has scored before"
+
+
+def test_what_was_published_again_keeps_who_published_it_before(unit):
+    publish_definition(unit, 3, by="mona", reason="spring review")
+    publish_definition(unit, 1, by="omar", reason="too few MQLs")
+    back = publish_definition(unit, 3, by="ines", reason="after all")
+    assert (back.published_by, back.published_reason) == ("ines", "after all")
+    assert back.published_before == ({"at": NOW, "by": "mona", "reason": "spring review"},)
 
 
 def test_publishing_a_draft_or_a_retired_version_needs_no_evidence(unit):

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.db.types import UtcDateTime
+from shared.db.types import Json, UtcDateTime
 
 revision = "0003"
 down_revision = "0002"
@@ -28,6 +28,7 @@ def _definitions() -> None:
         sa.Column("updated_by", sa.String(64)),
         sa.Column("published_by", sa.String(64)),
         sa.Column("published_reason", sa.String(2000)),
+        sa.Column("published_before", Json, nullable=False, server_default="[]"),
         sa.Column("challenging_since", UtcDateTime),
     ):
         op.add_column("definitions", column)
