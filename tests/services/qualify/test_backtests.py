@@ -364,4 +364,5 @@ async def test_a_check_warns_of_what_last_months_leads_say(qualify: Running):
     assert "has stopped arriving" in said["/criteria/4"]
     assert "did you mean activity.webinar?" in said["/criteria/5"]
     assert "disqualified each" in said["/disqualifiers/0"]
-    assert len(said) == 7
+    assert "each of the 90 leads" in said["/threshold"]
+    assert len(said) == 8
