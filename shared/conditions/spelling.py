@@ -63,9 +63,11 @@ def _items(text: str) -> list[tuple[str, bool]]:
 
 
 def _item_text(item: str | int | float | bool) -> str:
-    """An item of a list; in quotes when it would not be read back as it is."""
+    """An item of a list; in quotes when it would not be read back as it is, and when a quote of its
+    own could be taken for one that opens or ends an item beside it."""
     text = text_of(item)
-    if isinstance(item, str) and (_items(text) != [(text, False)] or _scalar(text) != item):
+    alone = '"' not in text and _items(text) == [(text, False)] and _scalar(text) == item
+    if isinstance(item, str) and not alone:
         return '"' + text.replace('"', '""') + '"'
     return text
 
