@@ -14,13 +14,6 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    @property
-    def nearest_to_zero(self) -> float:
-        """The cautious end: the bound nearest to zero, and zero when the interval contains it."""
-        if self.low > 0:
-            return self.low
-        return self.high if self.high < 0 else 0.0
-
 
 def wilson(successes: float, total: float, z: float = Z95) -> Interval | None:
     """Wilson's score interval of a share, without continuity correction (Wilson 1927; method 3 of

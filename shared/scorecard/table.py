@@ -1,8 +1,6 @@
-"""Scoring very many leads at once: exactly what ``scoring.evaluate`` says, row by row.
+"""Very many leads by column: each field's different values, and which of them each lead has.
 
-A column is kept as its different values and, for each row, which of them it has. A condition is
-asked once for each different value, and the answers are spread over the rows; only what fades with
-time is reckoned row by row, for the rows that have it. Needs numpy: for processes of their own.
+Needs numpy: for processes of their own. ``table_scoring`` scores a table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,20 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.conditions import Condition, FactValue, Operator, Test
+from shared.conditions import FactValue
 from shared.conditions.values import number
-from shared.scorecard.definition import Definition, Letters
-from shared.scorecard.rules import (
-    ANY,
-    MOMENTS,
-    Activity,
-    Engagement,
-    Inputs,
-    Levels,
-    Rule,
-    Single,
-    decayed,
-)
+from shared.scorecard.rules import ANY, MOMENTS, Activity, Inputs
 from shared.scorecard.scoring import context_of
 
 Mask = NDArray[np.bool_]
@@ -41,10 +28,9 @@ _PLAIN: Final = frozenset({str, int, type(None)})
 """Types whose values are keys by themselves."""
 _CHUNK: Final = 4096
 """Rows that are taken apart together; no more of them are held as objects."""
-_EXACT: Final = 2**53
-"""Whole numbers up to it are themselves as floats."""
 _LARGEST: Final = 10**300
-_NEVER: Final = -(2**62)
+NEVER: Final = -(2**62)
+"""Stands for the moment of what was not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +77,7 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """What leads did of one kind: the rows that did, how often, when last, and the newest moments
-    (microseconds since 1970, newest first, ``_NEVER`` behind the last)."""
+    (microseconds since 1970, newest first, ``NEVER`` behind the last)."""
 
     rows: Whole
     counts: Whole
@@ -148,8 +134,8 @@ class Table:
         return self._any() if kind == ANY else self._kinds.get(kind)
 
     def last(self, kind: str | None) -> Whole:
-        """When each row last did ``kind``, else anything; ``_NEVER`` for who never did."""
-        newest = np.full(len(self), _NEVER, np.int64)
+        """When each row last did ``kind``, else anything; ``NEVER`` for who never did."""
+        newest = np.full(len(self), NEVER, np.int64)
         for one in self._kinds.values():
             newest[one.rows] = np.maximum(newest[one.rows], one.last)
         own = None if kind is None else self._kinds.get(kind)
@@ -162,8 +148,8 @@ class Table:
             return None
         rows = np.unique(np.concatenate([one.rows for one in self._kinds.values()]))
         counts = np.zeros(len(rows), np.int64)
-        last = np.full(len(rows), _NEVER, np.int64)
-        moments = np.full((len(rows), MOMENTS), _NEVER, np.int64)
+        last = np.full(len(rows), NEVER, np.int64)
+        moments = np.full((len(rows), MOMENTS), NEVER, np.int64)
         for one in self._kinds.values():
             place = np.searchsorted(rows, one.rows)
             counts[place] += one.counts
@@ -241,7 +227,7 @@ def _float(value: int | float) -> float:
 
 
 def _kind(found: list[tuple[int, Activity]]) -> _Kind:
-    moments = np.full((len(found), MOMENTS), _NEVER, np.int64)
+    moments = np.full((len(found), MOMENTS), NEVER, np.int64)
     for place, (_, one) in enumerate(found):
         newest = sorted(map(microseconds, one.moments), reverse=True)[:MOMENTS]
         moments[place, : len(newest)] = newest
@@ -268,181 +254,3 @@ def week_of(day: int) -> str:
     """The ISO week of a day, which is counted from 1970."""
     year, week, _ = (_EPOCH + timedelta(days=day)).isocalendar()
     return f"{year}-W{week:02d}"
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A table scored by a definition; ``points`` has a column for each criterion."""
-
-    threshold: int
-    points: Whole
-    total: Whole
-    engaged: Whole
-    """The points of engagement among the total."""
-    disqualified_by: Whole
-    """The index of the first disqualifier that holds, or -1."""
-
-    @property
-    def disqualified(self) -> Mask:
-        """Whom a disqualifier ends."""
-        return self.disqualified_by >= 0
-
-    @property
-    def mql(self) -> Mask:
-        """Who reaches the threshold and is not disqualified."""
-        return (self.total >= self.threshold) & ~self.disqualified
-
-    @property
-    def rank(self) -> Whole:
-        """The total, but whoever is disqualified stands behind everybody else."""
-        if not len(self.total):
-            return self.total
-        return np.where(self.disqualified, self.total.min() - 1, self.total)
-
-
-def scores(definition: Definition, table: Table) -> Scored:
-    """Score every row as of its moment."""
-    rows = len(table)
-    points = np.zeros((rows, len(definition.criteria)), np.int64, order="F")
-    engaged = np.zeros(rows, np.int64)
-    for index, criterion in enumerate(definition.criteria):
-        points[:, index] = points_of(criterion.rule, table)
-        if criterion.group == "engagement":
-            engaged += points[:, index]
-    ended = np.full(rows, -1, np.int64)
-    for index, disqualifier in enumerate(definition.disqualifiers):
-        ended[(ended < 0) & holds(disqualifier.test, table)] = index
-    return Scored(definition.threshold, points, points.sum(axis=1), engaged, ended)
-
-
-def grades(definition: Definition, scored: Scored) -> NDArray[Any]:
-    """The grade of each row, or None."""
-    if definition.matrix is None:
-        return _letters(definition.grades, scored.total)
-    fit = _letters(definition.matrix[0], scored.total - scored.engaged)
-    engagement = _letters(definition.matrix[1], scored.engaged)
-    both = zip(fit, engagement, strict=True)
-    return np.array([None if a is None or b is None else a + b for a, b in both], object)
-
-
-def _letters(letters: Letters, points: Whole) -> NDArray[Any]:
-    found = np.full(len(points), None, object)
-    for letter, least in reversed(letters):
-        found[points >= least] = letter
-    return found
-
-
-def points_of(rule: Rule, table: Table) -> Whole:
-    """What a criterion gives each row."""
-    if isinstance(rule, Levels):
-        worth = np.array([*(one.points for one in rule.levels), rule.otherwise], np.int64)
-        return worth[level_of(rule, table)]
-    if isinstance(rule, Engagement):
-        return _engagement_points(rule, table)[0]
-    if not isinstance(rule, Single):
-        raise TypeError(f"no way to score {type(rule).__name__} by column")
-    mask = holds(rule.test, table)
-    points = np.where(mask, rule.points, 0)
-    if rule.half_life_days is not None:
-        last = table.last(rule.activity_kind)
-        fading = np.flatnonzero(mask & (last != _NEVER))
-        ages = _ages(table.at[fading], last[fading]).tolist()
-        points[fading] = [decayed(rule.points, age, rule.half_life_days) for age in ages]
-    return points
-
-
-def gives(rule: Rule, table: Table) -> Mask:
-    """Whom a criterion applies to: the condition or a level holds, or enough was done, whatever
-    the points come to."""
-    if isinstance(rule, Levels):
-        return level_of(rule, table) < len(rule.levels)
-    if isinstance(rule, Engagement):
-        return _engagement_points(rule, table)[1]
-    if not isinstance(rule, Single):
-        raise TypeError(f"no way to score {type(rule).__name__} by column")
-    return holds(rule.test, table)
-
-
-def holds(test: Test, table: Table) -> Mask:
-    """For which rows a condition or a tree of them holds."""
-
-    def ask(condition: Condition) -> Mask:
-        column = table.column(condition.field)
-        return column.of_rows(_answers(condition, column))
-
-    return test.combine(ask)
-
-
-_COMPARE: Final = {
-    Operator.AT_LEAST: np.greater_equal,
-    Operator.AT_MOST: np.less_equal,
-    Operator.GREATER_THAN: np.greater,
-    Operator.LESS_THAN: np.less,
-}
-
-
-def _answers(condition: Condition, column: Column) -> Mask:
-    """What the condition says of each different value."""
-    value = condition.value
-    bounds = value if isinstance(value, tuple) else (value,)
-    if condition.operator in (*_COMPARE, Operator.BETWEEN) and _exact(column, bounds):
-        low, high = float(bounds[0]), float(bounds[-1])
-        if condition.operator is Operator.BETWEEN:
-            return (column.numbers >= low) & (column.numbers <= high)
-        return np.asarray(_COMPARE[condition.operator](column.numbers, low))
-    return np.fromiter(map(condition.holds, column.values), np.bool_, len(column.values))
-
-
-def _exact(column: Column, bounds: Sequence[Any]) -> bool:
-    """Whether floats tell these numbers apart as well as Python's whole numbers do."""
-    largest = np.nanmax(np.abs(column.numbers), initial=0.0)
-    return bool(largest < _EXACT) and all(abs(one) < _EXACT for one in bounds)
-
-
-def level_of(rule: Levels, table: Table) -> Whole:
-    """Which level is the first to hold for each row, by index; the number of levels for none."""
-    column = table.column(rule.field)
-    first = np.full(len(column.values), len(rule.levels), np.int64)
-    for index in reversed(range(len(rule.levels))):
-        first[_answers(rule.levels[index].condition, column)] = index
-    return column.of_rows(first)
-
-
-def _engagement_points(rule: Engagement, table: Table) -> tuple[Whole, Mask]:
-    """The points of each row, and who did enough."""
-    points, enough = np.zeros(len(table), np.int64), np.zeros(len(table), np.bool_)
-    done = table.done(rule.kind)
-    if done is None:
-        return points, enough
-    counted = done.moments != _NEVER
-    ages = _ages(table.at[done.rows][:, None], done.moments)
-    numbers = done.counts
-    if rule.window_days is not None:
-        counted &= ages <= rule.window_days
-        numbers = counted.sum(axis=1)
-    if rule.cap is None:
-        counted[:, 1:] = False
-    did = (numbers >= rule.count) & counted[:, 0]
-    enough[done.rows[did]] = True
-    points[done.rows[did]] = _faded(rule, ages[did], counted[did])
-    return points, enough
-
-
-def _faded(rule: Engagement, ages: Real, counted: Mask) -> Whole:
-    """The points of rows that did enough. Summed in the order of the ages, and with Python's power,
-    so that not even the last bit is another one than for a single lead."""
-    worth = np.where(counted, float(rule.points), 0.0)
-    if rule.half_life_days is not None:
-        steps = (ages[counted] / rule.half_life_days).tolist()
-        worth[counted] = [rule.points * 0.5**step for step in steps]
-    total = np.zeros(len(ages))
-    for index in range(worth.shape[1]):
-        total += worth[:, index]
-    if rule.cap is not None:
-        total = np.clip(total, -abs(rule.cap), abs(rule.cap))
-    return np.rint(total).astype(np.int64)
-
-
-def _ages(at: Whole, moments: Whole) -> Real:
-    """Days since; what lies in the future is now."""
-    return np.maximum((at - moments) / DAY_US, 0.0)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.scorecard.definition import compile_definition
-from shared.scorecard.table import Row, Scored, Table, scores
+from shared.scorecard.table import Row, Table
+from shared.scorecard.table_scoring import Scored, scores
 from tests.bench_learning.figures import Floats
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

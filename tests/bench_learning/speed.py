@@ -20,7 +20,8 @@ import numpy as np
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.figures import Judged, auc, curve, precision, recall
 from shared.scorecard.scoring import Inputs, evaluate
-from shared.scorecard.table import Row, Table, scores
+from shared.scorecard.table import Row, Table
+from shared.scorecard.table_scoring import scores
 from tests.bench_learning.judge import MOMENT
 from tests.bench_learning.learner import answered_at_once, one_look
 from tests.bench_learning.many import measured

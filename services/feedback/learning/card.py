@@ -17,7 +17,7 @@ from services.feedback.learning.material import Material
 from services.feedback.learning.weigh import Weights, choose, weigh
 from services.feedback.learning.words import words_of
 from shared.scorecard.definition import compile_definition
-from shared.scorecard.table import Scored, scores
+from shared.scorecard.table_scoring import Scored, scores
 
 STRENGTH: Final = 20.0
 """The L2 penalty of a level's log-odds: as if they were spread round none by 0.22, so that weak

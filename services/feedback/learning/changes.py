@@ -11,7 +11,8 @@ from shared.conditions import compile_condition
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.differences import differences
 from shared.scorecard.intervals import newcombe, wilson
-from shared.scorecard.table import Mask, gives, holds
+from shared.scorecard.table import Mask
+from shared.scorecard.table_scoring import gives, holds
 
 
 def changes(

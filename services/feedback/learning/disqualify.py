@@ -11,8 +11,9 @@ from services.feedback.learning.data import Settings
 from services.feedback.learning.material import Material
 from services.feedback.learning.names import Names
 from shared.conditions import compile_condition
-from shared.scorecard import table
 from shared.scorecard.intervals import wilson
+from shared.scorecard.table import Table
+from shared.scorecard.table_scoring import holds as holding
 
 LEAST: Final = 100
 MOST_ACCEPTED: Final = 0.02
@@ -59,9 +60,9 @@ def _short(field: str) -> str:
     return field.removeprefix("fields.")
 
 
-def holds(disqualifiers: Sequence[Mapping[str, Any]], leads: table.Table) -> NDArray[np.bool_]:
+def holds(disqualifiers: Sequence[Mapping[str, Any]], leads: Table) -> NDArray[np.bool_]:
     """Whom one of them ends."""
     ended = np.zeros(len(leads), bool)
     for one in disqualifiers:
-        ended |= table.holds(compile_condition(one["field"], one["operator"], one["value"]), leads)
+        ended |= holding(compile_condition(one["field"], one["operator"], one["value"]), leads)
     return ended

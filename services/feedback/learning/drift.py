@@ -9,7 +9,7 @@ from services.feedback.learning.facts import Column
 from services.feedback.learning.material import Material
 from shared.scorecard.figures import Judged, auc
 from shared.scorecard.intervals import newcombe, wilson
-from shared.scorecard.table import Scored
+from shared.scorecard.table_scoring import Scored
 
 SHIFTED: Final = 0.25
 """A population stability index above it is a shift that matters (Siddiqi 2006, ch. 8)."""

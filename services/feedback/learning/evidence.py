@@ -11,7 +11,8 @@ from services.feedback.learning.material import Material
 from services.feedback.learning.threshold import recent
 from shared.scorecard.figures import Judged, by_part, load, precision, recall
 from shared.scorecard.intervals import Interval, wilson
-from shared.scorecard.table import Mask, Scored
+from shared.scorecard.table import Mask
+from shared.scorecard.table_scoring import Scored
 
 LISTED: Final = 200
 """Leads that flip and are named, at most, on each side; the newest."""

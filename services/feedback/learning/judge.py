@@ -25,7 +25,7 @@ from services.feedback.learning.material import Material
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.figures import Estimate, Judged, auc, auc_difference
 from shared.scorecard.intervals import Z95, Interval
-from shared.scorecard.table import Scored, scores
+from shared.scorecard.table_scoring import Scored, scores
 
 Mask = NDArray[np.bool_]
 

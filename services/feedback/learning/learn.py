@@ -21,7 +21,7 @@ from services.feedback.learning.material import Material
 from services.feedback.learning.recency import half_life
 from services.feedback.learning.retarget import chances, retarget
 from shared.scorecard.definition import compile_definition
-from shared.scorecard.table import scores
+from shared.scorecard.table_scoring import scores
 
 OF_A_KIND: Final = 15
 """Accepted answers, and rejected ones, that it takes at least."""

@@ -15,7 +15,6 @@ from services.feedback.learning.candidates import Candidate
 from services.feedback.learning.facts import Floats
 from services.feedback.learning.today import cap_of
 from services.feedback.learning.weigh import Weights
-from shared.conditions import compile_condition
 
 MAX_SCALE: Final = 40.0
 """Points for one unit of log-odds, at most: weak criteria look weak."""
@@ -274,8 +273,3 @@ def _end_chain(levels: list[dict[str, Any]], chain: list[dict[str, Any]]) -> Non
             last["operator"] = "is_present"
     else:
         last["value"] = before["value"]
-
-
-def sentence_of(field_name: str, condition: Mapping[str, Any]) -> str:
-    """A condition in words."""
-    return compile_condition(field_name, condition["operator"], condition.get("value")).sentence()

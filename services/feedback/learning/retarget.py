@@ -12,7 +12,7 @@ from services.feedback.learning.card import CALIBRATED_BY, Learner
 from services.feedback.learning.threshold import Population, place, recent
 from shared.scorecard.definition import InvalidDefinition, compile_definition
 from shared.scorecard.intervals import wilson
-from shared.scorecard.table import scores
+from shared.scorecard.table_scoring import scores
 
 FAR_OFF: Final = 0.25
 """A load is worth a proposal when it misses its target by more than a quarter."""

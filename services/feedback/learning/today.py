@@ -9,7 +9,8 @@ from services.feedback.learning.candidates import Candidate
 from services.feedback.learning.facts import Column, Floats, first_hold
 from services.feedback.learning.material import Rows
 from shared.scorecard.definition import compile_definition
-from shared.scorecard.table import Table, points_of
+from shared.scorecard.table import Table
+from shared.scorecard.table_scoring import points_of
 
 TELLING: Final = 20
 """Answered leads with a criterion, and without it, that it takes to judge it."""

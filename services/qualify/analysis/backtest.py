@@ -14,7 +14,8 @@ from services.qualify.analysis.samples import Samples, load
 from shared.scorecard import figures
 from shared.scorecard.definition import Definition, compile_definition
 from shared.scorecard.figures import Judged
-from shared.scorecard.table import Mask, Scored, Table, Whole, scores
+from shared.scorecard.table import Mask, Table, Whole
+from shared.scorecard.table_scoring import Scored, scores
 
 NAMED: Final = 100
 """Leads that flip are named up to this many: those with a label first, then the newest."""

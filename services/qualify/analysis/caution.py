@@ -18,7 +18,8 @@ from shared.scorecard.definition import (
     compile_definition,
 )
 from shared.scorecard.rules import Levels
-from shared.scorecard.table import Table, gives, holds, level_of, scores
+from shared.scorecard.table import Table
+from shared.scorecard.table_scoring import gives, holds, level_of, scores
 
 DAYS: Final = 30
 MOST: Final = 20_000

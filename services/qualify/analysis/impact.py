@@ -16,7 +16,8 @@ from shared.contracts.vocabulary import Stage
 from shared.db.statements import Statement
 from shared.scorecard.definition import Definition, compile_definition
 from shared.scorecard.scoring import Score, Verdict
-from shared.scorecard.table import Row, Scored, Table, grades, scores
+from shared.scorecard.table import Row, Table
+from shared.scorecard.table_scoring import Scored, grades, scores
 
 _STAGES: Final = ", ".join(f"'{stage.value}'" for stage in OPEN)
 _OPEN: Final = Statement(

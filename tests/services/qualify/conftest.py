@@ -104,39 +104,6 @@ def activity(
     return ActivityRecorded(lead_id=lead_id, **given)
 
 
-def definition(**changes: Any) -> dict[str, Any]:
-    """A small valid definition."""
-    return {
-        "name": "Small",
-        "threshold": 30,
-        "criteria": [
-            {
-                "id": "vp",
-                "group": "fit",
-                "field": "job_title",
-                "operator": "contains",
-                "value": "vp",
-                "points": 30,
-            },
-            {
-                "id": "webinar",
-                "group": "engagement",
-                "field": "activity.webinar_attended",
-                "operator": "at_least",
-                "value": 1,
-                "points": 20,
-                "half_life_days": 10,
-            },
-        ],
-        "disqualifiers": [
-            {"id": "rival", "field": "company", "operator": "equals", "value": "Rival"}
-        ],
-        "grades": [{"grade": "A", "min_score": 40}, {"grade": "B", "min_score": 20}],
-        "cool_off_days": 5,
-        **changes,
-    }
-
-
 @pytest_asyncio.fixture
 async def access(tmp_path: Path) -> AsyncIterator[Access]:
     folder = tmp_path / "access"

@@ -10,8 +10,9 @@ from services.qualify.seed import STARTER
 from services.qualify.store.tables import decisions, definitions
 from shared.access import Role
 from shared.contracts.events import DefinitionPublished, DefinitionRetired
+from tests.shared.scorecard.documents import small as definition
 
-from .conftest import VP, captured, definition
+from .conftest import VP, captured
 
 URL = "/qualify/v1/definitions"
 

@@ -14,8 +14,7 @@ from shared.contracts.definition import DefinitionBody
 from shared.db.statements import as_json
 from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.documents import Unreadable, read_document, to_yaml
-
-from .conftest import definition
+from tests.shared.scorecard.documents import small as definition
 
 EVERY_FORM = """\
 name: Every form

@@ -23,8 +23,9 @@ from shared.contracts.events import (
 )
 from shared.contracts.problems import Problem
 from shared.scorecard.intervals import Interval, wilson
+from tests.shared.scorecard.documents import small as definition
 
-from .conftest import NOW, VP, activity, captured, definition
+from .conftest import NOW, VP, activity, captured
 from .test_api import URL, create
 from .test_consume import approved
 from .test_exploration import take

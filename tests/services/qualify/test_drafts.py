@@ -7,8 +7,9 @@ import pytest
 from services.qualify.domain.versions import Version
 from shared.access import Role
 from shared.scorecard.documents import read_document
+from tests.shared.scorecard.documents import small as definition
 
-from .conftest import NOW, definition
+from .conftest import NOW
 from .test_api import URL, create
 
 YAML = {"Content-Type": "application/yaml"}

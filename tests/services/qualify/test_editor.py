@@ -7,9 +7,9 @@ import pytest
 
 from shared.access import Role
 from shared.scorecard.documents import read_document
+from tests.shared.scorecard.documents import small as definition
 
 from .browser import fields_of, focused
-from .conftest import definition
 from .test_backtests import BASE, given_leads, publish
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

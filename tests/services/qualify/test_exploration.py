@@ -15,8 +15,9 @@ from shared.contracts.envelope import Event
 from shared.contracts.events import LeadDisqualified, LeadNurtured, LeadQualified, LeadScored
 from shared.contracts.ids import new_id
 from shared.contracts.vocabulary import Stage
+from tests.shared.scorecard.documents import small as definition
 
-from .conftest import NOW, activity, captured, definition
+from .conftest import NOW, activity, captured
 from .test_consume import rejected
 
 CLERK = {"job_title": "Clerk"}

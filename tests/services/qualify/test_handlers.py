@@ -21,8 +21,9 @@ from shared.contracts.events import (
 )
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import Stage
+from tests.shared.scorecard.documents import small as definition
 
-from .conftest import NOW, activity, captured, definition
+from .conftest import NOW, activity, captured
 from .test_consume import approved, outcome, rejected
 
 DAY = timedelta(days=1)

@@ -10,8 +10,7 @@ from shared.contracts.vocabulary import OUTCOME_STAGES, TRANSITIONS, Stage
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.facts import unknown_fields
 from shared.scorecard.scoring import Inputs, evaluate
-
-from .conftest import definition
+from tests.shared.scorecard.documents import small as definition
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -22,8 +22,9 @@ from shared.access import Role
 from shared.contracts.definition import DefinitionBody
 from shared.contracts.envelope import Event
 from shared.scorecard.definition import compile_definition
+from tests.shared.scorecard.documents import small as definition
 
-from .conftest import NOW, STUDENT, VP, activity, captured, definition
+from .conftest import NOW, STUDENT, VP, activity, captured
 from .test_consume import outcome, rejected
 
 DAY = timedelta(days=1)

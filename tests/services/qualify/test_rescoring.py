@@ -27,8 +27,9 @@ from shared.runtime.parts import Alarm
 from shared.runtime.service import Infra
 from shared.runtime.unit import Transactions
 from shared.web.links import Links
+from tests.shared.scorecard.documents import small as definition
 
-from .conftest import NOW, STUDENT, VP, activity, captured, definition
+from .conftest import NOW, STUDENT, VP, activity, captured
 from .test_api import URL, create
 from .test_consume import outcome, rejected
 

@@ -11,8 +11,9 @@ from services.qualify.domain.smallest_changes import qualifying
 from services.qualify.seed import STARTER
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.scoring import Activity, Inputs, evaluate
+from tests.shared.scorecard.documents import small as definition
 
-from .conftest import NOW, STUDENT, VP, captured, definition
+from .conftest import NOW, STUDENT, VP, captured
 from .test_consume import rejected
 
 STARTER_DEFINITION = compile_definition(1, STARTER.model_dump(mode="json"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.scorecard.intervals import Interval, newcombe, wilson
+from shared.scorecard.intervals import newcombe, wilson
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,3 @@ def test_an_interval_holds_its_estimate_and_mirrors(a: tuple[int, int], b: tuple
     assert -1 - 1e-9 <= there.low <= there.estimate <= there.high <= 1 + 1e-9
     assert there.low == pytest.approx(-back.high)
     assert there.high == pytest.approx(-back.low)
-
-
-def test_the_cautious_end() -> None:
-    assert Interval(0.2, 0.05, 0.33).nearest_to_zero == 0.05
-    assert Interval(-0.2, -0.33, -0.05).nearest_to_zero == -0.05
-    assert Interval(0.1, -0.05, 0.25).nearest_to_zero == 0.0

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.scoring import Activity, Inputs, evaluate
-from shared.scorecard.table import Row, Table, gives, grades, scores
+from shared.scorecard.table import Row, Table
+from shared.scorecard.table_scoring import gives, grades, scores
 
 from .documents import NOW, criteria, disqualifiers, documents, inputs, moments, small
 
