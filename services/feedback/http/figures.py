@@ -1,0 +1,94 @@
+"""Events, figures, and where each lead is."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from services.feedback.domain.hints import capture_hints, routing_hints
+from services.feedback.http.callers import Limit, Reader
+from services.feedback.store import queries
+from services.feedback.store.figures import metrics
+from services.feedback.store.hints import newest_answers
+from services.feedback.store.unit import Feedback
+from shared.contracts.problems import Problem
+from shared.contracts.vocabulary import Stage
+from shared.runtime.paging import decode_cursor, decode_number, listing
+from shared.runtime.unit import Transactions
+
+
+def add_figures(
+    api: APIRouter, transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta]
+) -> None:
+    """What marketing reads; a lead may stay in a stage for ``stuck_after``."""
+    _add_events(api, transactions, stuck_after)
+    _add_leads(api, transactions)
+    _add_hints(api, transactions)
+
+
+def _add_events(
+    api: APIRouter, transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta]
+) -> None:
+    db, clock = transactions.db, transactions.clock
+
+    @api.get("/events", tags=["events"])
+    async def get_events(
+        _: Reader,
+        cursor: str | None = None,
+        event_type: Annotated[str | None, Query(alias="type", max_length=120)] = None,
+        limit: Limit = 100,
+    ) -> dict[str, Any]:
+        """Feedback events in order, as CloudEvents. ``next_cursor`` is null when nothing came after
+        ``cursor``: keep that one and ask again later."""
+        place = decode_number(cursor)
+        items, last = await db.read(
+            lambda conn: queries.events_after(conn, place, limit, event_type)
+        )
+        return listing(items, last)
+
+    @api.get("/metrics", tags=["figures"])
+    async def get_metrics(_: Reader) -> dict[str, Any]:
+        """Funnel, acceptance, reasons, SLA, times and conversion; rates with 95 % intervals."""
+        return await db.read(lambda conn: metrics(conn, clock.now()))
+
+    @api.get("/stages", tags=["figures"])
+    async def get_stages(_: Reader) -> dict[str, Any]:
+        """How many leads are in each stage, and which have been there too long."""
+        return await db.read(lambda conn: queries.stages(conn, clock.now(), stuck_after))
+
+
+def _add_leads(api: APIRouter, transactions: Transactions[Feedback]) -> None:
+    db = transactions.db
+
+    @api.get("/leads", tags=["figures"])
+    async def get_leads(_: Reader, cursor: str | None = None, limit: Limit = 100) -> dict[str, Any]:
+        """Every lead with its stage, by lead_id."""
+        after = decode_cursor(cursor) if cursor else ""
+        items = await db.read(lambda conn: queries.leads_after(conn, after, limit))
+        return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
+
+    @api.get("/leads/{lead_id}", tags=["figures"])
+    async def get_lead(_: Reader, lead_id: str) -> dict[str, Any]:
+        """One lead's stage, its way there, and the outcomes that wait for its acceptance."""
+        lead = await db.read(lambda conn: queries.lead_history(conn, lead_id))
+        if lead is None:
+            raise Problem(404, "Unknown lead", "There is no lead with this lead_id.")
+        return lead
+
+
+def _add_hints(api: APIRouter, transactions: Transactions[Feedback]) -> None:
+    @api.get("/hints", tags=["figures"])
+    async def get_hints(_: Reader) -> dict[str, Any]:
+        """What rejections teach routing (this rep, this territory) and capture (this form, this
+        source, this field), where they are clearly more frequent than elsewhere."""
+
+        def read(conn: Any) -> dict[str, Any]:
+            answers = newest_answers(conn)
+            return {
+                "answers": len(answers),
+                "routing": [one.document() for one in routing_hints(answers)],
+                "capture": [one.document() for one in capture_hints(answers)],
+            }
+
+        return await transactions.db.read(read)
