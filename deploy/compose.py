@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +16,7 @@ from shared.bus.open import open_bus
 from shared.contracts.topics import SERVICES
 from shared.db.database import Database
 from shared.runtime.clock import SystemClock
+from shared.runtime.peers import Peers
 from shared.runtime.service import Infra, Service
 from shared.web.links import Links
 
@@ -29,6 +31,7 @@ class Product:
     bus: Bus
     databases: dict[str, Database]
     app: ASGIApp
+    peers: Peers
 
     def close(self) -> None:
         """Close every database."""
@@ -56,14 +59,17 @@ def build(settings: Settings, names: Sequence[str] = SERVICES) -> Product:
 
     bus = open_bus(settings.broker_url, settings.topic_prefix, database)
     links = Links.parse(settings.service_urls)
-    services = [_service(name, database(name), access, bus, links) for name in names]
+    peers = Peers(Links.parse(settings.peer_urls or settings.service_urls))
+    shared = partial(Infra, bus=bus, access=access, clock=SystemClock(), links=links, peers=peers)
+    services = [_service(name, shared(db=database(name))) for name in names]
+    apps: dict[str, ASGIApp] = {service.name: service.app for service in services}
+    peers.runs_here(apps)
     folders = {service.name: service.migrations.parent for service in services}
-    app = Dispatcher({s.name: s.app for s in services}, web.build(access, links, folders))
-    return Product(settings, services, access, bus, databases, app)
+    app = Dispatcher(apps, web.build(access, links, folders, peers))
+    return Product(settings, services, access, bus, databases, app, peers)
 
 
-def _service(name: str, db: Database, access: Access, bus: Bus, links: Links) -> Service:
-    infra = Infra(db=db, bus=bus, access=access, clock=SystemClock(), links=links)
+def _service(name: str, infra: Infra) -> Service:
     module: Any = importlib.import_module(f"services.{name}.service")
     typed: Any = importlib.import_module(f"services.{name}.settings")
     service: Service = module.build(typed.Settings(), infra)

@@ -93,6 +93,7 @@ async def _serve(settings: Settings, names: Sequence[str], listening: socket.soc
     fatal = await _until_done(server, starter, listening)
     welcome.cancel()
     await starter.stop()
+    await product.peers.close()
     with contextlib.suppress(Exception):
         await product.bus.stop()
     product.close()

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     """An admin key of your choice; empty: one is made on the first start and printed once."""
     service_urls: str = Field("", validation_alias="LEADLOOP_SERVICE_URLS")
     """``capture=http://…,qualify=…`` where services have addresses of their own."""
+    peer_urls: str = Field("", validation_alias="LEADLOOP_PEER_URLS")
+    """As ``service_urls``, but where the processes find each other; the same, if left out."""
     log_level: str = Field("INFO", validation_alias="LEADLOOP_LOG_LEVEL")
 
     @field_validator("database_url")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deploy.cli.errors import fail
-from shared.access.roles import Role
+from shared.access.roles import PERSONAL, Role
 
 if TYPE_CHECKING:
     from shared.access.store import AccessStore
@@ -29,8 +29,8 @@ def create(
     label: Annotated[str, typer.Option(help="What you will know it by.")] = "",
 ) -> None:
     """Make a key and print it, alone: it is shown this once, only its hash is kept."""
-    if (role is Role.REP) != (rep is not None):
-        raise typer.BadParameter("role rep needs --rep REP_ID, and only this role takes one")
+    if (role in PERSONAL) != (rep is not None):
+        raise typer.BadParameter("roles rep and manager need --rep REP_ID, and only these take one")
     if len(label) > LONGEST_LABEL or not label.isprintable():
         raise typer.BadParameter(f"a label is one line of at most {LONGEST_LABEL} characters")
     if rep is not None:

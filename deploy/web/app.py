@@ -11,12 +11,15 @@ from deploy.web import front, login
 from shared.access import Access, visitor
 from shared.contracts.problems import Problem
 from shared.runtime.http import answer
+from shared.runtime.peers import Peers
 from shared.web import Links, static_mounts
 
 MAX_BODY_BYTES = 16 * 1024
 
 
-def build(access: Access, links: Links, services: Mapping[str, Path]) -> FastAPI:
+def build(
+    access: Access, links: Links, services: Mapping[str, Path], peers: Peers | None = None
+) -> FastAPI:
     """The front page, the login, the static files, and a friendly 404 for everything else.
 
     ``services`` maps the services of this process to their folders, where their static files are.
@@ -24,6 +27,7 @@ def build(access: Access, links: Links, services: Mapping[str, Path]) -> FastAPI
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=MAX_BODY_BYTES)
     app.state.access = access
     app.state.links = links
+    app.state.peers = peers or Peers(links)
     app.include_router(front.router)
     app.include_router(login.router())
     app.router.routes.extend(static_mounts(services))

@@ -12,7 +12,7 @@ from shared.access.http import access_of, begin_session, end_session, same_origi
 from shared.contracts.problems import Problem
 from shared.web import Links, local_path
 
-PEOPLE = frozenset({Role.REP, Role.MARKETER, Role.ADMIN})
+PEOPLE = frozenset({Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN})
 """Whose keys open pages; the others are for programs."""
 
 Visitor = Annotated[Principal | None, Depends(visitor)]

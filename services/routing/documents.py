@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.routing.domain.assignment import Assignment
 from services.routing.domain.explanation import Explanation
-from services.routing.domain.reps import Rep
+from services.routing.domain.reps import Rep, Status
 
 RepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -30,8 +30,14 @@ class RepIn(BaseModel):
     email: Email | None = None
     weight: Weight = 1
     capacity: Capacity = 20
+    status: Status = Status.AVAILABLE
     active: bool = True
+    """``false`` is short for the status ``paused``, ``true`` for ``available``."""
     time_zone: Zone = "UTC"
+
+    def values(self) -> dict[str, Any]:
+        """What was sent, as a rep has it."""
+        return _values(self)
 
 
 class RepPatch(BaseModel):
@@ -43,8 +49,21 @@ class RepPatch(BaseModel):
     email: Email | None = None
     weight: Weight = 0
     capacity: Capacity = 0
+    status: Status = Status.AVAILABLE
     active: bool = True
     time_zone: Zone = ""
+
+    def values(self) -> dict[str, Any]:
+        """What was sent, as a rep has it."""
+        return _values(self, only_sent=True)
+
+
+def _values(body: RepIn | RepPatch, *, only_sent: bool = False) -> dict[str, Any]:
+    values = body.model_dump(include=body.model_fields_set if only_sent else None)
+    active = values.pop("active", True)
+    if "active" in body.model_fields_set and "status" not in body.model_fields_set:
+        values["status"] = Status.AVAILABLE if active else Status.PAUSED
+    return values
 
 
 class ConditionIn(BaseModel):
@@ -99,7 +118,9 @@ class RejectIn(AnswerIn):
 
 def rep_json(rep: Rep) -> dict[str, Any]:
     """A rep as the API shows it."""
-    return {name: getattr(rep, name) for name in RepIn.model_fields}
+    return {name: getattr(rep, name) for name in RepIn.model_fields if name != "active"} | {
+        "active": rep.active
+    }
 
 
 def assignment_json(assignment: Assignment) -> dict[str, Any]:

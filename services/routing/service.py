@@ -5,6 +5,7 @@ from pathlib import Path
 
 from services.routing.consumer import HANDLERS
 from services.routing.domain.policy import STARTER, Compiled
+from services.routing.domain.reps import Status
 from services.routing.handlers import deadlines, setting_up
 from services.routing.http.assignments import assignments_router
 from services.routing.http.reps import reps_router
@@ -102,5 +103,5 @@ def _seed(unit: Routing) -> None:
         setting_up.put_policy(unit, STARTER)
     for rep_id, name, email, weight, time_zone in SAMPLE_REPS if nobody else ():
         values = {"rep_id": rep_id, "name": name, "email": email, "weight": weight}
-        more = {"capacity": 20, "active": True, "time_zone": time_zone}
+        more = {"capacity": 20, "status": Status.AVAILABLE, "time_zone": time_zone}
         setting_up.add_rep(unit, {**values, **more})

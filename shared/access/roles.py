@@ -1,4 +1,4 @@
-"""Who may call: the five roles and the caller an answer is made for."""
+"""Who may call: the six roles and the caller an answer is made for."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +11,8 @@ class Role(StrEnum):
     """A web form: may post leads and nothing else, so its key may sit in a web page."""
     REP = "rep"
     """A salesperson: sees and answers the leads that were given to them."""
+    MANAGER = "manager"
+    """Leads teams: sees and moves their leads, and answers for an absent rep."""
     MARKETER = "marketer"
     """Reads the feedback and publishes lead definitions."""
     ADMIN = "admin"
@@ -19,9 +21,14 @@ class Role(StrEnum):
     """Another system: posts leads and outcomes, reads events."""
 
 
+PERSONAL = frozenset({Role.REP, Role.MANAGER})
+"""Roles whose keys belong to one rep."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller a key stands for. ``rep_id`` is set for a rep and for nobody else."""
+    """The caller a key stands for. ``rep_id`` says which rep they are; it is set for reps and
+    managers and for nobody else."""
 
     key_id: str
     role: Role

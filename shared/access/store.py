@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from shared.access.keys import hash_key, new_key
-from shared.access.roles import Principal, Role
+from shared.access.roles import PERSONAL, Principal, Role
 
 _ADD = (
     "INSERT INTO keys (key_id, key_hash, role, rep_id, label, created_at) "
@@ -78,10 +78,10 @@ class AccessStore:
     ) -> tuple[str, str]:
         """Make a key; answers its id and the key itself, which can't be read again.
 
-        Raises ValueError unless a rep's key names its rep and every other key names none.
+        Raises ValueError unless a rep's or manager's key names its rep and every other names none.
         """
-        if (role is Role.REP) != (rep_id is not None):
-            raise ValueError("a rep's key needs its rep_id, and no other key has one")
+        if (role in PERSONAL) != (rep_id is not None):
+            raise ValueError("a rep's or manager's key needs its rep_id, and no other key has one")
         key = new_key(role)
         return self.add_key(key, role, rep_id, label, at), key
 

@@ -15,6 +15,7 @@ from shared.contracts.topics import topics_of
 from shared.db.database import Database
 from shared.runtime.clock import Clock
 from shared.runtime.parts import Part, Timer
+from shared.runtime.peers import Peers
 from shared.runtime.relay import Relay
 from shared.runtime.retention import InboxKeeper, LogKeeper
 from shared.runtime.unit import Transactions, U
@@ -33,6 +34,7 @@ class Infra:
     access: Access
     clock: Clock
     links: Links
+    peers: Peers = field(default_factory=lambda: Peers(Links()))
 
 
 @dataclass(slots=True)

@@ -23,6 +23,25 @@ class State(StrEnum):
     EXPIRED = "EXPIRED"
 
 
+class Cause(StrEnum):
+    """Why an attempt began."""
+
+    RULES = "RULES"
+    """A new MQL, or one that waited: chosen by the policy."""
+    SLA_BREACHED = "SLA_BREACHED"
+    """The attempt before ran out."""
+    REJECTED = "REJECTED"
+    """The rep before turned it down for a procedural reason."""
+    HANDED_OVER = "HANDED_OVER"
+    """The rep before gave it to a colleague."""
+    PUT_BACK = "PUT_BACK"
+    """The rep before gave it back, and the rules chose somebody else."""
+    MOVED = "MOVED"
+    """A manager gave it to somebody, or had the rules choose anew."""
+    AWAY = "AWAY"
+    """The rep before was away, paused or gone."""
+
+
 class Move(StrEnum):
     """What can happen to an attempt. All but EXPIRE are a rep's answers."""
 
@@ -95,6 +114,14 @@ class Assignment:
     note: str | None = None
     closed_at: datetime | None = None
     closed_because: str | None = None
+    grade: str | None = None
+    """The lead's, for the order of an inbox."""
+    cause: Cause = Cause.RULES
+    given_by: str | None = None
+    """The id of the key of whoever gave it; None: the rules did."""
+    warn_at: datetime | None = None
+    """When the rep is warned that the running deadline is near."""
+    warned_at: datetime | None = None
 
     @property
     def waits(self) -> bool:

@@ -35,6 +35,12 @@ class Lead:
     """When the sweep looks at it next; None: once somebody changes a rep or the policy."""
     rest_until: datetime | None = None
     """Until then it is only offered to reps who never had it."""
+    account_id: str | None = None
+    """The account it belongs to, as far as is known."""
+    account_reason: str | None = None
+    """How that is known, in words."""
+    escalated_at: datetime | None = None
+    """When its last attempt had run out and a manager was told."""
 
     @property
     def explored(self) -> bool:
@@ -55,3 +61,17 @@ class Contact:
     lead_id: str
     contact: Mapping[str, Any]
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote about a lead while working on it. Personal data: it stays in routing."""
+
+    note_id: str
+    lead_id: str
+    rep_id: str | None
+    """The rep who wrote it, or for whom somebody did."""
+    written_by: str
+    """The id of the writer's key."""
+    text: str
+    written_at: datetime

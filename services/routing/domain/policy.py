@@ -10,6 +10,7 @@ matches may go to anybody. A rule is strict: when its reps are full the lead wai
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from services.routing.domain.choice import Group
@@ -129,6 +130,14 @@ def _conditions(
     return tuple(compiled)
 
 
+class PolicyStatus(StrEnum):
+    """A draft may change; the one published holds; those before it are retired."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    RETIRED = "retired"
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """One version of the policy, as it was written."""
@@ -136,3 +145,12 @@ class Written:
     version: int
     document: Mapping[str, Any]
     created_at: datetime
+    status: PolicyStatus = PolicyStatus.DRAFT
+    note: str = ""
+    """Why this version exists."""
+    created_by: str | None = None
+    """The id of a key, as in all that ends in ``_by``; None: the product itself."""
+    updated_at: datetime | None = None
+    updated_by: str | None = None
+    published_at: datetime | None = None
+    published_by: str | None = None

@@ -1,10 +1,45 @@
 """The people leads are given to."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from zoneinfo import available_timezones
 
 from services.routing.domain.choice import Standing
+
+Hours = Mapping[str, Sequence[tuple[str, str]]]
+"""Working periods by weekday (``mon`` … ``sun``), each from and to ``HH:MM`` in the rep's time
+zone; ``24:00`` is the end of a day, and a weekday that is missing is a day off."""
+
+
+class Status(StrEnum):
+    """Whether a rep gets leads."""
+
+    AVAILABLE = "available"
+    PAUSED = "paused"
+    """Gets no new leads until somebody sets them available."""
+    GONE = "gone"
+    """Works here no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Days away, both included, in the rep's time zone."""
+
+    first: date
+    last: date
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Reps who work for one manager, who is one of the reps (of weight 0 if they get no leads)."""
+
+    team_id: str
+    name: str
+    manager_id: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +51,36 @@ class Rep:
     email: str | None
     weight: int
     capacity: int
-    active: bool
+    status: Status
     time_zone: str
     created_at: datetime
+    team_id: str | None = None
+    open_limit: int | None = None
+    """Most leads that may be theirs at once, answered or not."""
+    window_limit: int | None = None
+    """Most new leads in any ``window_hours`` hours."""
+    window_hours: int | None = None
+    skills: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    """ISO 639-1, in lower case."""
+    territories: tuple[str, ...] = ()
+    """ISO 3166-1 alpha-2 countries, or names of your own."""
+    hours: Hours | None = None
+    """None: always at work."""
+    holidays: str | None = None
+    """Whose public holidays are days off: ``DE``, or ``DE-BY`` for a part of the country."""
+    leave: tuple[Leave, ...] = ()
     assigned: int = 0
     """Leads handed to this rep so far, answered or not."""
     calibration: float = 0.0
     """Credit for leads this rep could not have had."""
     last_turn: int = 0
     """The pool's turn at which this rep got a lead last; 0: never."""
+
+    @property
+    def active(self) -> bool:
+        """Whether this rep gets leads, at the times when they work."""
+        return self.status is Status.AVAILABLE
 
     @property
     def shares(self) -> bool:

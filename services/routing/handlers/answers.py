@@ -7,6 +7,7 @@ from typing import Any
 from services.routing.domain.assignment import (
     MOVES,
     Assignment,
+    Cause,
     Move,
     goes_to_another_rep,
     is_repeat,
@@ -99,7 +100,7 @@ def _to_somebody_else(unit: Routing, done: Assignment) -> None:
     lead = unit.leads.get(done.lead_id)
     if lead is not None and lead.cycle == done.cycle:
         unit.pool().release(done.rep_id)  # it was counted before the answer
-        pass_on(unit, lead, done, "REJECTED")
+        pass_on(unit, lead, done, Cause.REJECTED)
 
 
 def _find(unit: Routing, answer: Answer) -> Assignment:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.routing.domain.assignment import kept_out_of_new_round
+from services.routing.domain.assignment import Cause, kept_out_of_new_round
 from services.routing.domain.choice import Decision, Unrouted
 from services.routing.domain.lead import Lead
 from services.routing.handlers.handing_out import look_again, pass_on, settle
@@ -42,7 +42,7 @@ def expire_overdue(unit: Routing, limit: int = BATCH) -> int:
         )
         lead = unit.leads.get(one.lead_id)
         if lead is not None and lead.cycle == one.cycle:
-            pass_on(unit, lead, one, "SLA_BREACHED")
+            pass_on(unit, lead, one, Cause.SLA_BREACHED)
     return len(overdue)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
-from services.routing.domain.assignment import Assignment, State, kept_out
+from services.routing.domain.assignment import Assignment, Cause, State, kept_out
 from services.routing.domain.choice import UNROUTED_WORDS, Decision, Unrouted, undecided
 from services.routing.domain.explanation import explain
 from services.routing.domain.lead import Contact, Lead
@@ -24,7 +24,6 @@ from shared.contracts.ids import new_id
 from shared.contracts.vocabulary import Stage
 
 ENDS_OWNERSHIP: Final = frozenset({Stage.WON, Stage.LOST, Stage.RECYCLED, Stage.DISQUALIFIED})
-Cause = Literal["SLA_BREACHED", "REJECTED"]
 
 
 def on_lead_qualified(event: Event[LeadQualified], unit: Routing) -> None:
@@ -80,9 +79,10 @@ def settle(
     lead: Lead,
     decision: Decision,
     before: Assignment | None = None,
-    cause: Cause | None = None,
+    cause: Cause = Cause.RULES,
     *,
     opens_round: bool = False,
+    given_by: str | None = None,
 ) -> None:
     """Carry a decision out: an assignment with a deadline, or a lead that waits unrouted."""
     policy, now = unit.policy(), unit.now
@@ -107,9 +107,12 @@ def settle(
             assigned_at=now,
             due_at=now + policy.sla,
             updated_at=now,
+            grade=lead.grade,
+            cause=cause,
+            given_by=given_by,
         )
         unit.assign(assignment)
-        unit.emit(_assigned(assignment, before, cause))
+        unit.emit(_assigned(unit, assignment, before))
     unit.leads.put(lead)
     unit.decisions.put(explain(new_id(), lead, decision, policy.version, now))
 
@@ -156,9 +159,8 @@ def _unroute(unit: Routing, lead: Lead, decision: Decision, rest: timedelta) -> 
     )
 
 
-def _assigned(
-    assignment: Assignment, before: Assignment | None, cause: Cause | None
-) -> LeadAssigned:
+def _assigned(unit: Routing, assignment: Assignment, before: Assignment | None) -> LeadAssigned:
+    team = unit.team_of(assignment.rep_id)
     fields: Mapping[str, object] = {
         "lead_id": assignment.lead_id,
         "assignment_id": assignment.assignment_id,
@@ -169,11 +171,14 @@ def _assigned(
         "definition_version": assignment.definition_version,
         "assigned_at": assignment.assigned_at,
         "due_at": assignment.due_at,
+        "team_id": team.team_id if team is not None else None,
+        "manager_id": team.manager_id if team is not None else None,
+        "given_by": assignment.given_by,
     }
     if before is None:
         return LeadAssigned.model_validate(fields)
     return LeadReassigned.model_validate(
-        {**fields, "previous_rep_id": before.rep_id, "cause": cause}
+        {**fields, "previous_rep_id": before.rep_id, "cause": assignment.cause}
     )
 
 

@@ -5,7 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from services.routing.domain.choice import level
-from services.routing.domain.policy import InvalidPolicy, Written, read_policy, unknown_reps
+from services.routing.domain.policy import (
+    InvalidPolicy,
+    PolicyStatus,
+    Written,
+    read_policy,
+    unknown_reps,
+)
 from services.routing.domain.reps import Rep, is_time_zone, starts_level
 from services.routing.store.unit import Routing
 from shared.contracts.ids import new_id
@@ -56,9 +62,15 @@ def put_policy(unit: Routing, document: Mapping[str, Any], instead_of: int | Non
         raise _invalid(error.errors) from None
     if errors := unknown_reps(document, known):
         raise _invalid(errors)
-    unit.policies.put(Written(present + 1, document, unit.now))
+    if (before := unit.policies.fetch(present)) is not None:
+        unit.policies.put(replace(before, status=PolicyStatus.RETIRED))
+        unit.policies.write()  # before the next: one alone is published
+    number = unit.newest_policy() + 1
+    unit.policies.put(
+        Written(number, document, unit.now, PolicyStatus.PUBLISHED, published_at=unit.now)
+    )
     unit.retry_unrouted()
-    return present + 1
+    return number
 
 
 def _put(unit: Routing, rep: Rep, *, levels: bool) -> Rep:

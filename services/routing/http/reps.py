@@ -37,13 +37,13 @@ def reps_router(transactions: Transactions[Routing]) -> APIRouter:
     @router.post("/reps", status_code=201)
     async def add_rep(_: Admin, body: RepIn) -> dict[str, Any]:
         """Add a rep, who starts level with the others and is not flooded."""
-        values = body.model_dump()
+        values = body.values()
         return rep_json(await transactions.run(lambda unit: setting_up.add_rep(unit, values)))
 
     @router.patch("/reps/{rep_id}")
     async def change_rep(_: Admin, rep_id: str, body: RepPatch) -> dict[str, Any]:
         """Change a rep; what is left out stays as it is."""
-        changes = body.model_dump(include=body.model_fields_set)
+        changes = body.values()
         return rep_json(
             await transactions.run(lambda unit: setting_up.change_rep(unit, rep_id, changes))
         )

@@ -1,25 +1,40 @@
 """The rows that a transaction of routing works on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from services.routing.domain.assignment import Assignment, State
+from services.routing.domain.assignment import Assignment, Cause, State
 from services.routing.domain.choice import Candidate
 from services.routing.domain.explanation import Explanation
-from services.routing.domain.lead import Contact, Lead
-from services.routing.domain.policy import Written
-from services.routing.domain.reps import Rep
+from services.routing.domain.lead import Contact, Lead, Note
+from services.routing.domain.policy import PolicyStatus, Written
+from services.routing.domain.reps import Hours, Leave, Rep, Status, Team
 from services.routing.store.tables import (
     WAITING_SQL,
     assignments,
     contacts,
     decisions,
     leads,
+    notes,
     policies,
     reps,
+    teams,
 )
 from shared.contracts.vocabulary import RejectReason
 from shared.db.aggregates import Aggregate, Selection
+
+
+def _hours(stored: Mapping[str, Any]) -> Hours:
+    return {day: [(start, end) for start, end in periods] for day, periods in stored.items()}
+
+
+def _leave(stored: Sequence[Mapping[str, Any]]) -> tuple[Leave, ...]:
+    return tuple(
+        Leave(date.fromisoformat(one["first"]), date.fromisoformat(one["last"]), one["note"])
+        for one in stored
+    )
+
 
 LEADS = Aggregate(leads, Lead, loaded_by="lead_id")
 ASSIGNMENTS = Aggregate(
@@ -34,11 +49,28 @@ ASSIGNMENTS = Aggregate(
         "policy_version",
         "definition_version",
         "assigned_at",
+        "grade",
+        "cause",
+        "given_by",
     ),
-    decode={"state": State, "reason": RejectReason},
+    decode={"state": State, "reason": RejectReason, "cause": Cause},
 )
-REPS = Aggregate(reps, Rep, fixed=("created_at",))
-POLICIES = Aggregate(policies, Written)
+REPS = Aggregate(
+    reps,
+    Rep,
+    fixed=("created_at",),
+    decode={
+        "status": Status,
+        "skills": tuple,
+        "languages": tuple,
+        "territories": tuple,
+        "hours": _hours,
+        "leave": _leave,
+    },
+)
+TEAMS = Aggregate(teams, Team, fixed=("created_at",))
+POLICIES = Aggregate(policies, Written, decode={"status": PolicyStatus})
+NOTES = Aggregate(notes, Note)
 DECISIONS = Aggregate(
     decisions,
     Explanation,

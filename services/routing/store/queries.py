@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, func, select, text
 from services.routing.domain.assignment import WAITING, Assignment, Change, State
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead
-from services.routing.domain.policy import STARTER
+from services.routing.domain.policy import STARTER, PolicyStatus
 from services.routing.domain.reps import Rep
 from services.routing.store.aggregates import ASSIGNMENTS, DECISIONS, LEADS, REPS
 from services.routing.store.tables import (
@@ -102,8 +102,9 @@ def loads(conn: Connection) -> list[Load]:
 
 
 def policy(conn: Connection) -> dict[str, Any]:
-    """The newest policy as a document; version 0 is the built-in one."""
-    row = conn.execute(select(policies).order_by(policies.c.version.desc()).limit(1)).first()
+    """The policy in force as a document; version 0 is the built-in one."""
+    published = policies.c.status == PolicyStatus.PUBLISHED.value
+    row = conn.execute(select(policies).where(published)).first()
     if row is None:
         return {"version": 0, **STARTER}
     return {"version": row.version, **STARTER, **row.document}

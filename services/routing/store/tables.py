@@ -1,7 +1,6 @@
 """Routing's tables. The partial unique index on open assignments lets a lead have one owner."""
 
 from sqlalchemy import (
-    Boolean,
     Column,
     Float,
     Index,
@@ -22,6 +21,7 @@ runtime_tables(metadata)
 
 WAITING_SQL = "state IN ('ASSIGNED', 'ACKNOWLEDGED')"
 """Written out in queries too: with parameters neither database would use the partial index."""
+UNWARNED_SQL = f"{WAITING_SQL} AND warned_at IS NULL"
 OPEN_SQL = "closed_at IS NULL"
 
 reps = Table(
@@ -32,21 +32,75 @@ reps = Table(
     Column("email", String(320)),
     Column("weight", Integer, nullable=False),
     Column("capacity", Integer, nullable=False),
-    Column("active", Boolean, nullable=False),
+    Column("status", String(12), nullable=False, server_default="available"),
     Column("time_zone", String(64), nullable=False),
+    Column("team_id", String(64)),
+    Column("open_limit", Integer),
+    Column("window_limit", Integer),
+    Column("window_hours", Integer),
+    Column("skills", Json, nullable=False, server_default=text("'[]'")),
+    Column("languages", Json, nullable=False, server_default=text("'[]'")),
+    Column("territories", Json, nullable=False, server_default=text("'[]'")),
+    Column("hours", Json),
+    Column("holidays", String(16)),
+    Column("leave", Json, nullable=False, server_default=text("'[]'")),
     Column("assigned", Integer, nullable=False, server_default=text("0")),
     Column("calibration", Float, nullable=False, server_default=text("0")),
     Column("last_turn", Integer, nullable=False, server_default=text("0")),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+teams = Table(
+    "teams",
+    metadata,
+    Column("team_id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("manager_id", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account_id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("owner_id", String(64)),
+    Column("stand_in_id", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+account_domains = Table(
+    "account_domains",
+    metadata,
+    Column("domain", String(255), primary_key=True),
+    Column("account_id", String(64), nullable=False),
+    Index("account_domains_of", "account_id"),
+)
+"""Each domain belongs to one account."""
+
 policies = Table(
     "policies",
     metadata,
     Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("status", String(12), nullable=False, server_default="retired"),
     Column("document", Json, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(64)),
+    Column("updated_at", UtcDateTime),
+    Column("updated_by", String(64)),
+    Column("published_at", UtcDateTime),
+    Column("published_by", String(64)),
+    Index(
+        "policies_one_published",
+        "status",
+        unique=True,
+        sqlite_where=text("status = 'published'"),
+        postgresql_where=text("status = 'published'"),
+    ),
 )
+"""A draft may change; once published it holds, alone, and never changes again."""
 
 leads = Table(
     "leads",
@@ -69,6 +123,9 @@ leads = Table(
     Column("unrouted_reason", String(40)),
     Column("retry_at", UtcDateTime),
     Column("rest_until", UtcDateTime),
+    Column("account_id", String(64)),
+    Column("account_reason", String(200)),
+    Column("escalated_at", UtcDateTime),
     Index(
         "leads_unrouted",
         "retry_at",
@@ -97,6 +154,11 @@ assignments = Table(
     Column("closed_at", UtcDateTime),
     Column("closed_because", String(40)),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("grade", String(8)),
+    Column("cause", String(16), nullable=False, server_default="RULES"),
+    Column("given_by", String(64)),
+    Column("warn_at", UtcDateTime),
+    Column("warned_at", UtcDateTime),
     UniqueConstraint("lead_id", "cycle", "attempt", name="assignments_attempt"),
     Index(
         "assignments_one_owner",
@@ -125,6 +187,13 @@ assignments = Table(
         postgresql_where=text(OPEN_SQL),
     ),
     Index("assignments_of_rep", "rep_id", "assignment_id"),
+    Index("assignments_of_lead", "lead_id", "attempt"),
+    Index(
+        "assignments_to_warn",
+        "warn_at",
+        sqlite_where=text(UNWARNED_SQL),
+        postgresql_where=text(UNWARNED_SQL),
+    ),
     Index("assignments_changes", "rep_id", "updated_at"),
 )
 
@@ -155,3 +224,16 @@ contacts = Table(
     Index("contacts_changes", "updated_at"),
 )
 """Personal data, from the topic ``lead.contact``; shown to the owning rep and to admins only."""
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("note_id", String(64), primary_key=True),
+    Column("lead_id", String(64), nullable=False),
+    Column("rep_id", String(64)),
+    Column("written_by", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),
+    Index("notes_of_lead", "lead_id", "note_id"),
+)
+"""What people wrote about a lead while they worked on it: personal data, which stays here."""

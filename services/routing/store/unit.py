@@ -10,15 +10,18 @@ from sqlalchemy import Connection
 from services.routing.domain.assignment import Assignment, Change
 from services.routing.domain.choice import Pool
 from services.routing.domain.lead import Lead
-from services.routing.domain.policy import Compiled, Policy
+from services.routing.domain.policy import Compiled, Policy, PolicyStatus
+from services.routing.domain.reps import Team
 from services.routing.metrics import ASSIGNED, BREACHED, UNROUTED
 from services.routing.store.aggregates import (
     ASSIGNMENTS,
     CONTACTS,
     DECISIONS,
     LEADS,
+    NOTES,
     POLICIES,
     REPS,
+    TEAMS,
 )
 from services.routing.store.tables import WAITING_SQL
 from shared.contracts.events import LeadAssigned, LeadUnrouted, SlaBreached
@@ -31,6 +34,7 @@ _WAITING = Statement(
     "SELECT rep_id, count(*) AS waiting FROM assignments "  # noqa: S608
     f"WHERE {WAITING_SQL} GROUP BY rep_id"
 )
+_IN_FORCE = Statement("SELECT version FROM policies WHERE status = 'published'")
 _NEWEST = Statement("SELECT max(version) FROM policies")
 _RETRY = Statement(
     "UPDATE leads SET retry_at = :now, rest_until = :now, rounds = 0 WHERE unrouted_at IS NOT NULL"
@@ -69,13 +73,16 @@ class Routing(Unit):
         self.leads = self.rows(LEADS)
         self.assignments = self.rows(ASSIGNMENTS)
         self.reps = self.rows(REPS)
+        self.teams = self.rows(TEAMS)
         self.policies = self.rows(POLICIES)
+        self.notes = self.rows(NOTES)
         self.decisions = self.rows(DECISIONS)
         self.contacts = self.rows(CONTACTS)
         self._compiled = compiled or Compiled()
         self._wakes = wakes or Wakes()
         self._pool: Pool | None = None
         self._policy: Policy | None = None
+        self._teams: dict[str, Team] | None = None
         self._of_lead: dict[str, list[str]] | None = None
 
     def load(self, keys: Sequence[str]) -> None:
@@ -91,7 +98,7 @@ class Routing(Unit):
     def policy(self) -> Policy:
         """The policy in force when this transaction asked first."""
         if self._policy is None:
-            version = self._newest()
+            version = self._in_force()
             found = self._compiled.find(version)
             if found is None:
                 written = self.policies.fetch(version)
@@ -108,6 +115,15 @@ class Routing(Unit):
             everybody = sorted(self.reps.all(), key=lambda rep: rep.rep_id)
             self._pool = Pool.of(rep.standing(waiting.get(rep.rep_id, 0)) for rep in everybody)
         return self._pool
+
+    def team_of(self, rep_id: str) -> Team | None:
+        """The team of a rep, whom the pool has read already."""
+        rep = self.reps.get(rep_id)
+        if rep is None or rep.team_id is None:
+            return None
+        if self._teams is None:
+            self._teams = {team.team_id: team for team in self.teams.all()}
+        return self._teams.get(rep.team_id)
 
     def attempts(self, lead_id: str) -> list[Assignment]:
         """The attempts of a loaded lead, of all cycles."""
@@ -155,10 +171,17 @@ class Routing(Unit):
         self._wake()
         super().write()
 
-    def _newest(self) -> int:
+    def newest_policy(self) -> int:
+        """The highest number that a version of the policy has; 0 while there is none."""
         if self.conn is None:
             return max((one.version for one in self.policies), default=0)
         return _NEWEST.run(self.conn).scalar() or 0
+
+    def _in_force(self) -> int:
+        if self.conn is None:
+            published = (one for one in self.policies if one.status is PolicyStatus.PUBLISHED)
+            return max((one.version for one in published), default=0)
+        return _IN_FORCE.run(self.conn).scalar() or 0
 
     def _waiting(self) -> dict[str, int]:
         """How many leads wait for each rep."""

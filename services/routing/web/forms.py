@@ -6,6 +6,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, Field
 
 from services.routing.documents import Email, Name, PolicyIn, RuleIn, Zone
+from services.routing.domain.reps import Status
 
 
 def _json_list(text: Any) -> Any:
@@ -29,7 +30,7 @@ class RepForm(BaseModel):
     email: Annotated[Email | None, BeforeValidator(_blank_is_none)] = None
     weight: Annotated[int, Field(ge=0, le=1000)]
     capacity: Annotated[int, Field(ge=0, le=10000)]
-    active: bool = False
+    status: Status = Status.PAUSED
     time_zone: Zone = "UTC"
 
 

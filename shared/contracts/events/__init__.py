@@ -37,10 +37,12 @@ from shared.contracts.events.handoff import (
     LeadAccepted,
     LeadAcknowledged,
     LeadAssigned,
+    LeadEscalated,
     LeadReassigned,
     LeadRejected,
     LeadUnrouted,
     SlaBreached,
+    SlaWarned,
 )
 from shared.contracts.events.qualification import (
     Contribution,
@@ -67,7 +69,9 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         LeadAcknowledged,
         LeadAccepted,
         LeadRejected,
+        SlaWarned,
         SlaBreached,
+        LeadEscalated,
         FeedbackRecorded,
         OutcomeRecorded,
         DefinitionProposed,
@@ -104,6 +108,7 @@ __all__ = [
     "LeadAssigned",
     "LeadCaptured",
     "LeadDisqualified",
+    "LeadEscalated",
     "LeadEvent",
     "LeadNurtured",
     "LeadQualified",
@@ -116,4 +121,5 @@ __all__ = [
     "ProposalRefused",
     "Qualification",
     "SlaBreached",
+    "SlaWarned",
 ]

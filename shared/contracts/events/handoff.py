@@ -27,14 +27,42 @@ class LeadAssigned(Assignment):
     definition_version: int
     assigned_at: AwareDatetime
     due_at: AwareDatetime
+    team_id: str | None = None
+    """The rep's team at that moment, and who manages it."""
+    manager_id: str | None = None
+    given_by: str | None = None
+    """The id of the key of whoever gave it; None: the rules did."""
 
 
 class LeadReassigned(LeadAssigned):
-    """A later attempt: the one before it ran out or was turned down for a procedural reason."""
+    """A later attempt: the one before it ran out, was turned down for a procedural reason, handed
+    over, put back or moved, or its rep is away."""
 
     type = "leadloop.lead.reassigned.v1"
     previous_rep_id: str
-    cause: Literal["SLA_BREACHED", "REJECTED"]
+    cause: Literal["SLA_BREACHED", "REJECTED", "HANDED_OVER", "PUT_BACK", "MOVED", "AWAY"]
+
+
+class SlaWarned(Assignment):
+    """The deadline of this attempt is near and there is no answer yet."""
+
+    type = "leadloop.lead.sla_warned.v1"
+    due_at: AwareDatetime
+    warned_at: AwareDatetime
+
+
+class LeadEscalated(LeadEvent):
+    """The last attempt of a round ran out: a manager is told. Once a round."""
+
+    type = "leadloop.lead.escalated.v1"
+    topic = "lead.handoff"
+    cycle: int
+    attempt: Annotated[int, Field(ge=1)]
+    """The attempt that ran out."""
+    rep_id: str
+    team_id: str | None
+    manager_id: str | None
+    escalated_at: AwareDatetime
 
 
 class LeadUnrouted(LeadEvent):

@@ -66,8 +66,8 @@ def test_while_the_product_does_not_run_no_rep_is_known(leadloop: Any, product: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--role", "rep"], "needs --rep"),
-        (["--role", "admin", "--rep", "x"], "only this role takes one"),
+        (["--role", "rep"], "need --rep"),
+        (["--role", "admin", "--rep", "x"], "only these take one"),
         (["--role", "boss"], "'boss' is not one of"),
         (["--role", "form", "--label", "x" * 201], "at most 200 characters"),
         (["--role", "form", "--label", "two\nlines"], "one line"),

@@ -160,7 +160,7 @@ async def test_reps_are_checked(desk: Desk) -> None:
     rep_id = made.json()["rep_id"]
     assert made.json() == {
         "rep_id": rep_id, "name": "Ana", "email": None, "weight": 2, "capacity": 20,
-        "active": True, "time_zone": "Europe/Lisbon",
+        "status": "available", "active": True, "time_zone": "Europe/Lisbon",
     }  # fmt: skip
     twice = await admin.post("/routing/v1/reps", json={"rep_id": rep_id, "name": "Ana"})
     assert twice.status_code == 409

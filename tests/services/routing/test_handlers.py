@@ -8,8 +8,8 @@ import pytest
 
 from services.routing.consumer import HANDLERS
 from services.routing.domain.assignment import Assignment, State
-from services.routing.domain.policy import STARTER, Compiled, Written
-from services.routing.domain.reps import Rep
+from services.routing.domain.policy import STARTER, Compiled, PolicyStatus, Written
+from services.routing.domain.reps import Rep, Status
 from services.routing.handlers import answers, deadlines, setting_up
 from services.routing.handlers.answers import Answer
 from services.routing.store.unit import Routing, Wakes
@@ -29,14 +29,14 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def rep(rep_id: str, capacity: int = 9, **more: Any) -> Rep:
-    return Rep(rep_id, rep_id, None, 1, capacity, True, "UTC", NOON, **more)
+    return Rep(rep_id, rep_id, None, 1, capacity, Status.AVAILABLE, "UTC", NOON, **more)
 
 
 def unit_of(*reps: Rep, **policy: Any) -> Routing:
     """A transaction at noon with these reps and this policy."""
     unit = Routing(NOON)
     unit.reps.hold(reps)
-    unit.policies.hold([Written(1, {**STARTER, **policy}, NOON)])
+    unit.policies.hold([Written(1, {**STARTER, **policy}, NOON, PolicyStatus.PUBLISHED)])
     return unit
 
 
@@ -174,7 +174,7 @@ def test_what_time_alone_cannot_help_is_not_looked_at_again() -> None:
 def given(rep_id: str) -> dict[str, Any]:
     return {
         "rep_id": rep_id, "name": rep_id, "email": None, "weight": 1, "capacity": 9,
-        "active": True, "time_zone": "UTC",
+        "status": Status.AVAILABLE, "time_zone": "UTC",
     }  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def test_a_policy_is_compiled_once_and_an_old_one_has_three_rounds() -> None:
     policies = []
     for _ in range(2):
         unit = Routing(NOON, compiled=compiled)
-        unit.policies.hold([Written(7, old, NOON)])
+        unit.policies.hold([Written(7, old, NOON, PolicyStatus.PUBLISHED)])
         policies.append(unit.policy())
     assert policies[0] is policies[1]
     assert (policies[0].version, policies[0].max_rounds) == (7, 3)
