@@ -6,10 +6,12 @@ approval that qualify refuses makes it open again. At most one is open. A look c
 nobody has edited; who approves a proposal approves the document they read.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Any, Final, Literal
 
 from shared.scorecard.differences import differences
@@ -115,6 +117,12 @@ class Proposal:
     note: str = ""
     published_version: int | None = None
     published_at: datetime | None = None
+
+    @property
+    def etag(self) -> str:
+        """An entity tag (RFC 9110, 8.8.3) of the proposed document, whatever its keys' order."""
+        text = json.dumps(self.definition, sort_keys=True).encode()
+        return f'"{blake2b(text, digest_size=8).hexdigest()}"'
 
     def document(self) -> dict[str, Any]:
         """The proposal as the interface shows it."""

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from services.feedback.domain.proposals import (
     UNANSWERED_AFTER,
     Change,
@@ -26,13 +24,14 @@ from shared.contracts.events import (
     ProposalRefused,
 )
 from shared.contracts.problems import Problem
-from shared.scorecard.definition import InvalidDefinition, compile_definition
+from shared.scorecard.authoring import definition_of
+from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.differences import differences
-from shared.scorecard.facts import unknown_facts
 
 PROPOSALS: Final = "proposals"
 """The lock of whoever decides about proposals or changes the definition in force."""
 
+_BY_HAND: Final = " Edited by hand since: these figures are those of the document before."
 _ON_ITS_WAY: Final = (Status.APPROVED, Status.CHALLENGER, Status.PUBLISHED)
 
 
@@ -52,9 +51,24 @@ def on_definition_published(event: Event[DefinitionPublished], unit: Feedback) -
             done = replace(one, published_version=published.version, published_at=at)
             unit.proposals.put(replace(done, status=Status.PUBLISHED, resolved_at=at, refusal=None))
     in_force = unit.in_force()
+    if in_force is None:
+        return
     for one in unit.proposals.select(STANDING):
-        if in_force is not None and one.base_version != in_force.version:
+        if one.base_version != in_force.version:
             unit.proposals.put(replace(one, status=Status.SUPERSEDED, resolved_at=at))
+    if published.version == in_force.version:
+        _open_again(unit, in_force)
+
+
+def _open_again(unit: Feedback, base: Version) -> None:
+    """After a rollback the last proposal about this version stands again, unless somebody answered
+    it or something else is open."""
+    if unit.proposals.select(STANDING):
+        return
+    of_base = unit.proposals.find(base_version=base.version)
+    last = max(of_base, key=lambda one: one.proposed_at, default=None)
+    if last is not None and last.status is Status.SUPERSEDED and last.resolved_by is None:
+        unit.proposals.put(replace(last, status=Status.OPEN, resolved_at=None))
 
 
 def on_definition_challenging(event: Event[DefinitionChallenging], unit: Feedback) -> None:
@@ -100,20 +114,26 @@ def on_proposal_refused(event: Event[ProposalRefused], unit: Feedback) -> None:
     )
 
 
-def edit(unit: Feedback, proposal_id: str, body: DefinitionBody, by: str) -> Proposal:
+def edit(
+    unit: Feedback, proposal_id: str, wanted: Any, by: str, seen: str | None = None
+) -> Proposal:
     """Put another document in the place of an open proposal's. Its evidence stays that of the
-    document it was proposed with, and says so by ``edited_at``.
+    document it was proposed with, and says so by ``edited_at``. ``seen`` is the entity tag of the
+    document that was changed, if the caller says.
 
-    Raises Problem 404, 409 with ``state`` when the proposal is not open, and 422 with pointers.
+    Raises Problem 404, 409 with ``state`` when the proposal is not open, 412 when it holds another
+    document by now, and 422 with pointers.
     """
-    proposal = _found(unit, proposal_id)
+    proposal = _found(unit, proposal_id, seen)
     _must_be_open(proposal, "edited")
     base = _base(unit, proposal)
-    document = body.model_dump(mode="json")
-    checked(document)
+    document = checked(wanted).model_dump(mode="json")
+    if proposal.definition is not None and document["note"] == proposal.definition.get("note"):
+        document["note"] = _edited(document["note"])
     changes = _in_words(body_of(base), document, proposal.changes)
     if not changes:
-        _invalid([("/definition", f"this is version {base.version}: dismiss the proposal instead")])
+        same = f"this is version {base.version}: dismiss the proposal instead"
+        raise _invalid("The definition is not valid", [("/definition", same)])
     edited = replace(
         proposal,
         definition=document,
@@ -127,15 +147,20 @@ def edit(unit: Feedback, proposal_id: str, body: DefinitionBody, by: str) -> Pro
 
 
 def approve(
-    unit: Feedback, proposal_id: str, by: str, note: str, publish_as: PublishAs = "published"
+    unit: Feedback,
+    proposal_id: str,
+    by: str,
+    note: str,
+    publish_as: PublishAs = "published",
+    seen: str | None = None,
 ) -> Proposal:
     """Ask qualify to make the proposed version, to score or to challenge.
 
     Raises Problem 404, 409 with ``state`` when the proposal is not open or its base version is in
-    force no longer, and 422 when its document can't score anybody. Approving again what is approved
-    the same way changes nothing.
+    force no longer, 412 when it holds another document than the one ``seen``, and 422 when its
+    document can't score anybody. Approving again what is approved the same way changes nothing.
     """
-    proposal = _found(unit, proposal_id)
+    proposal = _found(unit, proposal_id, seen)
     if proposal.status in _ON_ITS_WAY and proposal.publish_as in (None, publish_as):
         return proposal
     _must_be_open(proposal, "approved")
@@ -166,14 +191,20 @@ def approve(
     return approved
 
 
-def dismiss(unit: Feedback, proposal_id: str, by: str, note: str) -> Proposal:
-    """Turn a proposal down. The same comes back when there is half as much evidence again.
+def dismiss(
+    unit: Feedback, proposal_id: str, by: str, note: str, seen: str | None = None
+) -> Proposal:
+    """Turn a proposal down, for a reason. The same comes back when there is half as much evidence
+    again.
 
     An approval that no version came of may be taken back like this too, after some minutes: until
-    then it may be on its way. Raises Problem 404, and 409 with ``state`` when the proposal is
-    settled otherwise.
+    then it may be on its way. Raises Problem 404, 409 with ``state`` when the proposal is settled
+    otherwise, 412 when it holds another document than the one ``seen``, and 422 without a reason.
     """
-    proposal = _found(unit, proposal_id)
+    if not note.strip():
+        why = "say why, in a few words: your colleagues will ask, and it may be proposed again"
+        raise _invalid("A dismissal needs a reason", [("/note", why)])
+    proposal = _found(unit, proposal_id, seen)
     if proposal.status is Status.DISMISSED:
         return proposal
     at = proposal.resolved_at
@@ -187,20 +218,13 @@ def dismiss(unit: Feedback, proposal_id: str, by: str, note: str) -> Proposal:
     return gone
 
 
-def checked(document: Mapping[str, Any]) -> DefinitionBody:
+def checked(document: Any) -> DefinitionBody:
     """The document of a definition that can score. Raises Problem 422 with every mistake."""
     try:
-        body = DefinitionBody.model_validate(document)
-        compile_definition(0, body.model_dump(mode="json"))
-        if unknown := list(unknown_facts(document)):
-            raise InvalidDefinition(unknown)
-    except ValidationError as error:
-        _invalid(
-            (f"/definition/{'/'.join(map(str, one['loc']))}", one["msg"]) for one in error.errors()
-        )
+        return definition_of(document)
     except InvalidDefinition as error:
-        _invalid((f"/definition{one.pointer}", one.detail) for one in error.errors)
-    return body
+        found = [(f"/definition{one.pointer}", one.detail) for one in error.errors]
+        raise _invalid("The definition is not valid", found) from None
 
 
 def body_of(version: Version) -> dict[str, Any]:
@@ -208,6 +232,13 @@ def body_of(version: Version) -> dict[str, Any]:
     today."""
     whole = DefinitionDocument.model_validate(version.document).model_dump(mode="json")
     return {key: value for key, value in whole.items() if key not in ("version", "status")}
+
+
+def _edited(note: str) -> str:
+    """The note of a document whose figures are not its own any more."""
+    if not note or note.endswith(_BY_HAND):
+        return note
+    return note[: 2000 - len(_BY_HAND)] + _BY_HAND
 
 
 def _in_words(
@@ -221,13 +252,13 @@ def _in_words(
     )
 
 
-def _invalid(errors: Any) -> None:
+def _invalid(title: str, errors: Sequence[tuple[str, str]]) -> Problem:
     found = [{"pointer": pointer, "detail": detail} for pointer, detail in errors]
     first = found[0]
     more = f" (and {len(found) - 1} more, see errors)" if len(found) > 1 else ""
-    raise Problem(
+    return Problem(
         422,
-        "The definition is not valid",
+        title,
         f"{first['pointer']}: {first['detail']}{more}",
         errors=found,
     )
@@ -254,12 +285,19 @@ def _base(unit: Feedback, proposal: Proposal) -> Version:
     return in_force
 
 
-def _found(unit: Feedback, proposal_id: str) -> Proposal:
-    """The proposal, locked like all of them."""
+def _found(unit: Feedback, proposal_id: str, seen: str | None) -> Proposal:
+    """The proposal, locked like all of them, if it still holds the document that was seen."""
     unit.lock([PROPOSALS])
     proposal = unit.proposals.fetch(proposal_id)
     if proposal is None:
         raise Problem(404, "Unknown proposal", "There is no proposal with this id.")
+    if seen is not None and seen not in ("*", proposal.etag):
+        raise Problem(
+            412,
+            "Changed in between",
+            "Somebody else changed this proposal after you read it: read it again.",
+            etag=proposal.etag,
+        )
     return proposal
 
 

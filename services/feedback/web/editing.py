@@ -6,10 +6,9 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from shared.contracts.definition import DefinitionBody
 from shared.contracts.problems import Problem
+from shared.scorecard.authoring import definition_of
 from shared.scorecard.definition import InvalidDefinition, compile_definition
 from shared.scorecard.documents import Form, read_document, to_yaml
 from shared.scorecard.rules import Levels
@@ -111,15 +110,11 @@ def with_text(form: Editing, sent: Mapping[str, Any]) -> Any:
 def checked(form: Editing, document: Mapping[str, Any]) -> DefinitionBody | None:
     """The document as a definition that can score; None with its mistakes in the form."""
     try:
-        body = DefinitionBody.model_validate(document)
-        compile_definition(0, body.model_dump(mode="json"))
-    except ValidationError as error:
-        for one in error.errors():
-            _place(form, document, "/" + "/".join(map(str, one["loc"])), _plain(one["msg"]))
+        return definition_of(document)
     except InvalidDefinition as found:
         for mistake in found.errors:
             _place(form, document, mistake.pointer, mistake.detail)
-    return None if form.errors else body
+    return None
 
 
 def refused(form: Editing, problem: Problem, document: Mapping[str, Any]) -> None:
@@ -210,7 +205,3 @@ def _typed(sent: Mapping[str, Any], name: str, default: str = "") -> str:
 def _number(text: str) -> int | None:
     plain = text.replace("\N{MINUS SIGN}", "-").replace(" ", "")
     return int(plain) if _WHOLE.fullmatch(plain) else None
-
-
-def _plain(message: str) -> str:
-    return message[:1].lower() + message[1:]

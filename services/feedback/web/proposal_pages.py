@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from services.feedback.domain.proposals import COMES_BACK_AT, Proposal, Status
+from services.feedback.domain.proposals import COMES_BACK_AT, Proposal, PublishAs, Status
 from services.feedback.handlers import proposals
 from services.feedback.store import queries
 from services.feedback.store.names import leads_told
@@ -33,6 +33,8 @@ from shared.runtime.unit import Transactions
 
 PLACE: Final = "/feedback/proposals"
 PER_PAGE: Final = 20
+CONFLICTS: Final = (409, 412)
+"""Settled meanwhile, or edited."""
 Shown = dict[str, Any]
 
 
@@ -78,7 +80,7 @@ def _add_editing(pages: APIRouter, transactions: Transactions[Feedback]) -> None
         found = await _open(transactions, proposal_id)
         if found is None or found.definition is None:
             return _conflict(proposal_id)
-        form = editing_of(found.definition, _seen(found))
+        form = editing_of(found.definition, found.etag)
         return await _editor(request, transactions, proposal_id, form)
 
     @pages.post("/proposals/{proposal_id}/edit", dependencies=[Depends(check_csrf)])
@@ -95,14 +97,13 @@ def _add_editing(pages: APIRouter, transactions: Transactions[Feedback]) -> None
         if document is None or body is None:
             return await _editor(request, transactions, proposal_id, form, status_code=422)
 
-        def kept(unit: Feedback) -> Proposal:
-            _as_read(unit, proposal_id, form.seen)
-            return proposals.edit(unit, proposal_id, body, principal.key_id)
-
+        by, stored = principal.key_id, body.model_dump(mode="json")
         try:
-            await transactions.run(kept)
+            await transactions.run(
+                lambda unit: proposals.edit(unit, proposal_id, stored, by, form.seen)
+            )
         except Problem as problem:
-            if problem.status == 409:
+            if problem.status in CONFLICTS:
                 return _conflict(proposal_id)
             if problem.status != 422:
                 raise
@@ -120,7 +121,7 @@ def _add_approving(pages: APIRouter, transactions: Transactions[Feedback]) -> No
             return _conflict(proposal_id)
         wanted = request.query_params.get("as", "challenger")
         shown = await _shown(transactions, proposal_id)
-        return _confirming(request, shown, wanted, _seen(found))
+        return _confirming(request, shown, wanted, found.etag)
 
     @pages.post("/proposals/{proposal_id}/approve", dependencies=[Depends(check_csrf)])
     async def approve(request: Request, principal: Marketer, proposal_id: str) -> Response:
@@ -130,15 +131,13 @@ def _add_approving(pages: APIRouter, transactions: Transactions[Feedback]) -> No
         note, seen = text_of(sent.get("note")), text_of(sent.get("seen"))
 
         def approved(unit: Feedback) -> Proposal:
-            _as_read(unit, proposal_id, seen)
-            publish_as = "published" if wanted == "published" else "challenger"
-            by = principal.key_id
-            return proposals.approve(unit, proposal_id, by, note, publish_as)  # type: ignore[arg-type]
+            publish_as: PublishAs = "published" if wanted == "published" else "challenger"
+            return proposals.approve(unit, proposal_id, principal.key_id, note, publish_as, seen)
 
         try:
             await transactions.run(approved)
         except Problem as problem:
-            if problem.status == 409:
+            if problem.status in CONFLICTS:
                 return _conflict(proposal_id)
             if problem.status != 422:
                 raise
@@ -217,19 +216,6 @@ async def _open(transactions: Transactions[Feedback], proposal_id: str) -> Propo
     if found is None:
         raise Problem(404, "No such proposal", "There is no proposal with this id.")
     return found if found.status is Status.OPEN else None
-
-
-def _seen(proposal: Proposal) -> str:
-    """What tells one state of its document from another."""
-    return proposal.edited_at.isoformat() if proposal.edited_at is not None else ""
-
-
-def _as_read(unit: Feedback, proposal_id: str, seen: str) -> None:
-    """Raises Problem 409 when the document is another than the one that was read."""
-    unit.lock([proposals.PROPOSALS])
-    found = unit.proposals.fetch(proposal_id)
-    if found is not None and _seen(found) != seen:
-        raise Problem(409, "Edited meanwhile", "Somebody edited it meanwhile: read it again.")
 
 
 async def _editor(

@@ -3,10 +3,10 @@
 from functools import cache
 from typing import Any, Final
 
-from services.qualify.domain.authoring import GIVEN
 from shared.conditions import OPERATORS, Operator, Takes
 from shared.conditions.tree import MOST_LEAVES, MOST_LEVELS
 from shared.contracts.definition import DefinitionBody
+from shared.scorecard.authoring import GIVEN
 from shared.scorecard.facts import KNOWN_FIELDS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

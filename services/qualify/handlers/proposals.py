@@ -2,12 +2,12 @@
 
 from prometheus_client import Counter
 
-from services.qualify.domain.authoring import definition_of
 from services.qualify.handlers.definitions import VERSIONS, add_draft, let_challenge, publish
 from services.qualify.store.unit import Qualify
 from shared.contracts.definition import DefinitionBody
 from shared.contracts.envelope import Event
 from shared.contracts.events import ProposalApproved, ProposalRefused
+from shared.scorecard.authoring import definition_of
 from shared.scorecard.definition import InvalidDefinition
 
 PROPOSALS = Counter(

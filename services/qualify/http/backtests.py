@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.qualify.computing import Analyse, comparison_of
-from services.qualify.domain.authoring import definition_of
 from services.qualify.domain.promotion import Comparison, missing_evidence
 from services.qualify.domain.versions import Version
 from services.qualify.http.callers import (
@@ -27,6 +26,7 @@ from shared.contracts.problems import Problem
 from shared.db.database import Database
 from shared.runtime.clock import Clock
 from shared.runtime.unit import Transactions
+from shared.scorecard.authoring import definition_of
 from shared.scorecard.definition import PERSONAL, DefinitionError, InvalidDefinition
 from shared.scorecard.facts import known, meant
 

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from fastapi import Request
 
-from services.qualify.domain.authoring import read_definition
 from services.qualify.http.callers import invalid
 from shared.contracts.definition import DefinitionBody
 from shared.contracts.problems import Problem
+from shared.scorecard.authoring import read_definition
 from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.documents import Form, Unreadable
 

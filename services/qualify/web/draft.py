@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.qualify.domain.authoring import definition_of
 from services.qualify.web.typed import number_of, text_of, value_of, value_text
 from shared.conditions import ConditionError, compile_condition
 from shared.contracts.definition import DefinitionBody
+from shared.scorecard.authoring import definition_of
 from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.documents import read_document, to_yaml
 

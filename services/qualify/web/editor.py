@@ -8,7 +8,6 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from services.qualify.domain.authoring import definition_of
 from services.qualify.domain.versions import Version
 from services.qualify.handlers.definitions import change_draft, create_definition
 from services.qualify.store.queries import find_version
@@ -34,6 +33,7 @@ from shared.contracts.definition import DefinitionBody
 from shared.contracts.problems import Problem
 from shared.db.database import Database
 from shared.runtime.unit import Transactions
+from shared.scorecard.authoring import definition_of
 from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.documents import Form, read_document, to_yaml
 from shared.web.pages import Pages

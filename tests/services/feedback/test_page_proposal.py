@@ -122,7 +122,7 @@ async def test_nobody_approves_what_somebody_edited_meanwhile(visit: Visit) -> N
     (proposal,) = await visit.feedback.proposals()
     await visit.log_in()
     await visit.go(f"/feedback/proposals/{proposal['proposal_id']}/approve?as=published")
-    body = proposals.checked({**proposal["definition"], "threshold": 25})
+    body = {**proposal["definition"], "threshold": 25}
 
     def edit(unit: Unit) -> None:
         proposals.edit(unit, proposal["proposal_id"], body, "else")

@@ -117,6 +117,7 @@ async def test_edit(callers: Callers, client: httpx.AsyncClient) -> None:
         ({"threshold": 999}, "/definition/threshold"),
         ({"threshold": "much"}, "/definition/threshold"),
         ({"criteria": []}, "/definition/criteria"),
+        ({"treshold": 40}, "/definition/treshold"),
         (
             {
                 "criteria": [
@@ -133,7 +134,7 @@ async def test_edit(callers: Callers, client: httpx.AsyncClient) -> None:
         ),
         (definition_of({"size": 30, "title": 20}), "/definition"),
     ],
-    ids=["out of reach", "no number", "empty", "personal", "unchanged"],
+    ids=["out of reach", "no number", "empty", "misspelt", "personal", "unchanged"],
 )
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_an_edit_that_can_not_score_is_refused_with_pointers(
@@ -176,7 +177,7 @@ async def test_approve_and_publish(callers: Callers, client: httpx.AsyncClient) 
     assert event["approved_by"]
     other = await client.post(f"{one}/approve", json={"publish_as": "challenger"})
     assert (other.status_code, other.json()["state"]) == (409, "approved")
-    assert (await client.post(f"{one}/dismiss")).status_code == 409
+    assert (await client.post(f"{one}/dismiss", json={"note": "no"})).status_code == 409
     await feedback.read([published(2, {"size": 40, "title": 20}, proposal_id), retired(1)])
     now = (await client.get(one)).json()
     assert (now["status"], now["published_version"]) == ("published", 2)
@@ -206,9 +207,11 @@ async def test_an_approval_that_led_to_nothing_may_be_taken_back(
     """An event that became a dead letter at qualify must not end learning."""
     one = await proposed(callers.feedback)
     await client.post(f"{one}/approve")
-    assert (await client.post(f"{one}/dismiss")).status_code == 409
+    assert (await client.post(f"{one}/dismiss", json={"note": "no"})).status_code == 409
     callers.feedback.clock.advance(timedelta(minutes=11))
-    assert (await client.post(f"{one}/dismiss")).json()["status"] == "dismissed"
+    assert (await client.post(f"{one}/dismiss", json={"note": "no"})).json()[
+        "status"
+    ] == "dismissed"
     other = found(suggestion=suggestion({"size": 10, "title": 50}))
     assert await callers.feedback.look(other) == "proposed"
 
@@ -242,8 +245,12 @@ async def test_dismissed_until_there_is_half_as_much_again(
     callers: Callers, client: httpx.AsyncClient
 ) -> None:
     feedback, one = callers.feedback, await proposed(callers.feedback)
-    assert (await client.post(f"{one}/dismiss")).json()["status"] == "dismissed"
-    assert (await client.post(f"{one}/dismiss")).json()["status"] == "dismissed"
+    assert (await client.post(f"{one}/dismiss", json={"note": "no"})).json()[
+        "status"
+    ] == "dismissed"
+    assert (await client.post(f"{one}/dismiss", json={"note": "no"})).json()[
+        "status"
+    ] == "dismissed"
     assert await feedback.look(found(answers=224)) == "nothing"
     louder = found(answers=224, suggestion=suggestion({"size": 45, "title": 20}))
     assert await feedback.look(louder) == "nothing"
@@ -279,6 +286,62 @@ async def test_another_version_supersedes(
         assert (await service.post(f"{one}/approve")).status_code == 403
 
 
+async def test_a_rollback_brings_the_proposal_back_that_nobody_answered(
+    callers: Callers, client: httpx.AsyncClient
+) -> None:
+    feedback, one = callers.feedback, await proposed(callers.feedback)
+    await feedback.read([published(2)])
+    assert (await client.get(one)).json()["status"] == "superseded"
+    back = published(1).data.model_copy(update={"published_at": AT})
+    await feedback.read([event_of(back, AT)])
+    now = (await client.get(one)).json()
+    assert (now["status"], now["resolved_at"]) == ("open", None)
+    await client.post(f"{one}/dismiss", json={"note": "no"})
+    later = AT + timedelta(hours=1)
+    for version, at in ((2, later), (1, later + timedelta(hours=1))):
+        again = published(version).data.model_copy(update={"published_at": at})
+        await feedback.read([event_of(again, at)])
+    assert (await client.get(one)).json()["status"] == "dismissed"
+
+
+async def test_who_answers_a_document_that_has_changed_is_told_so(
+    callers: Callers, client: httpx.AsyncClient
+) -> None:
+    one = await proposed(callers.feedback)
+    read = (await client.get(one)).headers["etag"]
+    document = {**definition_of({"size": 40, "country": 25}), "note": "Learned: AUC 0.8"}
+    sent = {"definition": document}
+    edited = await client.put(one, json=sent, headers={"If-Match": read})
+    assert edited.status_code == 200
+    assert edited.headers["etag"] != read
+    assert edited.json()["definition"]["note"] == "Learned: AUC 0.8"
+    late = {"headers": {"If-Match": read}}
+    for answer in (
+        await client.put(one, json=sent, **late),
+        await client.post(f"{one}/approve", json={}, **late),
+        await client.post(f"{one}/dismiss", json={"note": "no"}, **late),
+    ):
+        assert (answer.status_code, answer.json()["etag"]) == (412, edited.headers["etag"])
+    assert (await client.get(one)).json()["status"] == "open"
+    sent["definition"]["threshold"] = 30
+    again = await client.put(one, json=sent, headers={"If-Match": edited.headers["etag"]})
+    assert again.json()["definition"]["note"] == (
+        "Learned: AUC 0.8 Edited by hand since: these figures are those of the document before."
+    )
+    now = again.headers["etag"]
+    done = await client.post(f"{one}/dismiss", json={"note": "no"}, headers={"If-Match": now})
+    assert done.json()["status"] == "dismissed"
+
+
+async def test_a_dismissal_needs_a_reason(callers: Callers, client: httpx.AsyncClient) -> None:
+    one = await proposed(callers.feedback)
+    for body in (None, {}, {"note": "  "}):
+        answer = await client.post(f"{one}/dismiss", json=body)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["pointer"] == "/note"
+    assert (await client.get(one)).json()["status"] == "open"
+
+
 async def test_after_a_rollback_learning_goes_on(
     callers: Callers, client: httpx.AsyncClient
 ) -> None:
@@ -308,7 +371,9 @@ async def test_a_look_at_a_version_that_is_gone_proposes_nothing(feedback: Feedb
 async def test_two_who_answer_at_once(callers: Callers, client: httpx.AsyncClient) -> None:
     """One of them decides; the other is told."""
     one = await proposed(callers.feedback)
-    results = await asyncio.gather(client.post(f"{one}/approve"), client.post(f"{one}/dismiss"))
+    results = await asyncio.gather(
+        client.post(f"{one}/approve"), client.post(f"{one}/dismiss", json={"note": "no"})
+    )
     assert sorted(answer.status_code for answer in results) == [200, 409]
     assert (await client.get(one)).json()["status"] in ("approved", "dismissed")
 

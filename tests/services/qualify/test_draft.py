@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.qualify.domain.authoring import definition_of
 from services.qualify.web.draft import CRITERIA, DISQUALIFIERS, Draft
 from services.qualify.web.moves import moved
 from services.qualify.web.sentences import error_list, views_of
+from shared.scorecard.authoring import definition_of
 from shared.scorecard.documents import read_document, to_yaml
 
 _STEPS = st.sampled_from(

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.qualify.domain.authoring import GIVEN, definition_of, read_definition
 from services.qualify.domain.schema import definition_schema
 from services.qualify.seed import STARTER
 from shared.contracts.definition import DefinitionBody
 from shared.db.statements import as_json
+from shared.scorecard.authoring import GIVEN, definition_of, read_definition
 from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.documents import Unreadable, read_document, to_yaml
 from tests.shared.scorecard.documents import small as definition
