@@ -26,6 +26,8 @@ class FollowUp:
     before: float | None
     predicted: float | None
     predicted_per_week: float | None
+    until: datetime | None = None
+    """When another version took its place; None while it is in force."""
 
     @property
     def rate(self) -> Rate:
@@ -48,12 +50,13 @@ class FollowUp:
 
     def document(self, now: datetime) -> dict[str, Any]:
         """The effect as JSON-ready members, shares from 0 to 1."""
-        weeks = max((now - self.since) / WEEK, 0.0)
+        weeks = max(((self.until or now) - self.since) / WEEK, 0.0)
         mqls = sum(self.counts.values())
         back = self.disappoints and self.in_force
         return {
             "version": self.version,
             "since": self.since,
+            "until": self.until,
             "in_force": self.in_force,
             "before": self.before,
             "predicted": {"rate": self.predicted, "mqls_per_week": self.predicted_per_week},

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.feedback.learning.data import MOST_STANDS_FOR, Settings
+from services.feedback.learning.data import MOST_STANDS_FOR, Settings, Target
 from services.feedback.learning.judge import Compared, Unseen
 from services.feedback.learning.material import Material
 from services.feedback.learning.threshold import recent
@@ -36,6 +36,7 @@ def evidence(
         "weeks_long": round(weeks, 2),
         "reps": reps,
         "label": settings.label,
+        "target": _target(settings.target),
         "before": {"auc": compared.before.public()} | before,
         "after": {"auc": compared.after.public()} | after,
         "difference": {
@@ -51,6 +52,13 @@ def evidence(
         "half_lives": list(found.half_lives),
         "notes": notes(found, material, judged, settings),
     }
+
+
+def _target(target: Target) -> str:
+    """What the threshold is for, in a word."""
+    if target.acceptance is not None:
+        return "acceptance"
+    return "load" if target.per_week is not None else "volume"
 
 
 def _side(chosen: Mask, judged: Judged, weeks: float, reps: int) -> dict[str, Any]:

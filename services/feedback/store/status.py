@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row, select
 
 from services.feedback.domain.follow_up import FollowUp
 from services.feedback.domain.learning import Schedule, missing_answers
 from services.feedback.domain.proposals import Proposal, Status, Version
 from services.feedback.domain.samples import LEFT_OUT, Group, Label
 from services.feedback.store import queries, samples
+from services.feedback.store.tables import definitions
 
 REPORTED: Final = ("drift", "reps", "warnings")
 """What the newest look found beside a proposal."""
@@ -93,6 +94,7 @@ def followed_up(
         for label, versions in by_label.items()
         for version, found in samples.judged(conn, label, now, versions).items()
     }
+    published = conn.execute(select(definitions.c.version, definitions.c.published_at)).all()
     shown = []
     for one in proposals:
         effect = None
@@ -103,10 +105,17 @@ def followed_up(
                 one.published_at,
                 in_force is not None and in_force.version == one.published_version,
                 counts.get((_label(one, chosen), one.published_version), {}),
+                until=_replaced_at(one.published_version, one.published_at, published),
                 **_predicted(one),
             ).document(now)
         shown.append({**one.document(), "follow_up": effect})
     return shown
+
+
+def _replaced_at(version: int, since: datetime, published: Sequence[Row[Any]]) -> datetime | None:
+    """When the next version was published after this one."""
+    later = (one.published_at for one in published if one.version != version)
+    return min((at for at in later if at > since), default=None)
 
 
 def _label(proposal: Proposal, chosen: Label) -> Label:

@@ -65,7 +65,7 @@ def measures(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
     )
     shown = []
     for name, label, hint in rows:
-        before, after = (_side(evidence, side).get(name) for side in ("before", "after"))
+        before, after = (side_of(evidence, side).get(name) for side in ("before", "after"))
         if before is None and after is None:
             continue
         shown.append(_row(label, hint, before, after, 1 if name == "auc" else 0))
@@ -104,7 +104,8 @@ def _between(found: Found | None) -> str:
     return f"{number(100 * found['low'])} to {percent(found['high'])}"
 
 
-def _side(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def side_of(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The figures of ``before`` or ``after``; none where they are not told."""
     side = evidence.get(name)
     return side if isinstance(side, Mapping) else {}
 
@@ -117,7 +118,9 @@ def loads(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
         (("per_rep_and_week", "load"), "MQLs per rep and week", evidence.get("reps")),
     ):
         was, will = (
-            next(filter(None, (found_of(_side(evidence, side).get(name)) for name in names)), None)
+            next(
+                filter(None, (found_of(side_of(evidence, side).get(name)) for name in names)), None
+            )
             for side in ("before", "after")
         )
         if was is None or will is None:
@@ -135,24 +138,6 @@ def loads(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return shown
-
-
-def summary(evidence: Mapping[str, Any]) -> str | None:
-    """What it would do, in a sentence."""
-    was, will = (found_of(_side(evidence, s).get("precision")) for s in ("before", "after"))
-    if was is None or will is None:
-        return None
-    said = (
-        f"Of its MQLs, {percent(will['point'])} {GOOD_WORDS[label_of(evidence)][1]} instead of "
-        f"{percent(was['point'])}"
-    )
-    volume = next((one for one in loads(evidence) if one["label"] == "MQLs a week"), None)
-    if volume is not None:
-        before, after = volume["text"].split(" → ")
-        said += f", with {after} MQLs a week instead of {before}"
-    leads = evidence.get("leads")
-    unseen = f" {number(leads)}" if isinstance(leads, int) else ""
-    return f"{said}; judged on{unseen} leads it has not seen."
 
 
 def sample(evidence: Mapping[str, Any]) -> list[tuple[str, Any]]:

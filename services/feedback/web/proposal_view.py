@@ -7,6 +7,7 @@ from typing import Any, Final
 from services.feedback.domain.proposals import Status
 from services.feedback.store.names import Told
 from services.feedback.web import evidence as shown_by
+from services.feedback.web.headline import headline
 from shared.scorecard.documents import to_yaml
 from shared.web.formats import number, percent, signed
 
@@ -43,7 +44,7 @@ def proposal_view(
     evidence = told["evidence"]
     return {
         **listed(told),
-        "summary": shown_by.summary(evidence),
+        "summary": headline(evidence),
         "measures": shown_by.measures(evidence),
         "loads": shown_by.loads(evidence),
         "sample": shown_by.sample(evidence),

@@ -1,5 +1,6 @@
 """What was predicted of a proposal, and what happened."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from services.feedback.domain.follow_up import FollowUp
@@ -24,6 +25,14 @@ def test_it_says_when_it_is_too_early() -> None:
     assert (document["too_early"], document["missing"], document["suggestion"]) == (True, 7, None)
     assert document["happened"]["mqls_per_week"] is None
     assert document["text"].startswith("Too early: 23 leads of version 2 have an answer; 7 more")
+
+
+def test_the_weeks_of_a_version_end_when_another_takes_its_place() -> None:
+    two_weeks = START + timedelta(weeks=2)
+    gone = replace(effect(20, 30, in_force=False), until=two_weeks)
+    document = gone.document(START + timedelta(weeks=20))
+    assert document["until"] == two_weeks
+    assert document["happened"]["mqls_per_week"] == round(57 / 2, 1)
 
 
 def test_it_suggests_to_go_back_only_when_clearly_worse_than_before() -> None:
@@ -59,3 +68,4 @@ async def test_a_published_proposal_is_followed(feedback: Feedback) -> None:
     await feedback.read([published(3)])
     (proposal,) = await feedback.proposals()
     assert (proposal["follow_up"]["in_force"], proposal["follow_up"]["suggestion"]) == (False, None)
+    assert proposal["follow_up"]["until"] is not None
