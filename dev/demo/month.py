@@ -147,7 +147,8 @@ class Month:
         if not proposals:
             learning = await self._client.call("GET", "/feedback/v1/learning")
             look = learning["last_look"] or {}
-            missing = look.get("missing") or look.get("why") or "nothing was looked at so far"
+            newest = look.get("too_early") or look
+            missing = newest.get("missing") or look.get("why") or "nothing was looked at so far"
             console.print(f"No proposal yet: {missing}")
 
     async def _work_deals(self) -> None:

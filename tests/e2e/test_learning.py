@@ -168,8 +168,10 @@ def test_an_edited_proposal_is_tried_challenges_is_promoted_and_scores_the_next_
 
 
 def test_learning_the_same_truth_again_proposes_nothing(answered: Product) -> None:
-    """After the promotion: more of the same answers, and another look."""
+    """After the promotion half as many answers come again, all the same: a look is taken by
+    itself, and one that is asked for right after it would come too early."""
     product = answered
+    seen = product.get("/feedback/v1/learning")["last_look"]["at"]
 
     def one(number: int) -> None:
         kind, accept = world(number)
@@ -177,15 +179,24 @@ def test_learning_the_same_truth_again_proposes_nothing(answered: Product) -> No
             answer(product, submit(product, kind), accept)
 
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        list(pool.map(one, range(120)))
-    seen = product.get("/feedback/v1/learning")["last_look"]["at"]
-    assert product.call("POST", "/feedback/v1/learning/look").status_code == 202
+        list(pool.map(one, range(2 * ANSWERS)))
 
     def looked() -> dict[str, Any] | None:
         look = product.get("/feedback/v1/learning")["last_look"]
         return look if look["at"] != seen else None
 
     look = eventually(looked, "another look", seconds=60)
+    assert look["looked"]
     assert look["done"] != "proposed", look
     assert look["missing"] or look["why"]
     assert product.get("/feedback/v1/proposals?status=open")["items"] == []
+
+    assert product.call("POST", "/feedback/v1/learning/look").status_code == 202
+
+    def too_early() -> dict[str, Any] | None:
+        look = product.get("/feedback/v1/learning")["last_look"]
+        return look if "too_early" in look else None
+
+    after = eventually(too_early, "a look that came too early", seconds=60)
+    assert after["at"] == look["at"]
+    assert "more answered leads until the next look" in after["too_early"]["missing"]

@@ -119,11 +119,48 @@ def missing_answers(schedule: Schedule, choices: Choices, answers: int, now: dat
     more answers, or after a while.
     """
     missing = Looks.of(schedule.state).missing(answers, now, choices.min_answers)
-    last, at = schedule.last, schedule.looked_at
-    if last is None or at is None or last.get("looked", True) or now - at >= AGAIN_AFTER:
+    early = too_early(schedule)
+    if early is None or now - early.at >= AGAIN_AFTER:
         return missing
-    some = max(AGAIN_WITH, last["answers"] // 20)
-    return max(missing, last["answers"] + some - answers)
+    some = max(AGAIN_WITH, early.answers // 20)
+    return max(missing, early.answers + some - answers)
+
+
+@dataclass(frozen=True, slots=True)
+class TooEarly:
+    """A look that was taken and found that it could say nothing yet."""
+
+    at: datetime
+    answers: int
+    missing: str
+    """What was missing, in words."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        return {"at": self.at.isoformat(), "answers": self.answers, "missing": self.missing}
+
+
+def too_early(schedule: Schedule) -> TooEarly | None:
+    """The newest look, if it came too early; the last one that did not is kept beside it."""
+    last, at = schedule.last, schedule.looked_at
+    if last is None or at is None:
+        return None
+    told = last.get("too_early")
+    if told is not None:
+        moment = datetime.fromisoformat(told["at"])
+        return TooEarly(moment, told["answers"], told["missing"])
+    if last.get("looked", True):
+        return None
+    return TooEarly(at, last["answers"], last.get("missing") or "")
+
+
+def after_look(schedule: Schedule, last: Mapping[str, Any], now: datetime) -> Schedule:
+    """The looks with what the newest found; one that came too early leaves the one before it."""
+    before = schedule.last
+    if not last["looked"] and before is not None and before.get("looked", True):
+        early = TooEarly(now, last["answers"], last["missing"] or last["why"])
+        return replace(schedule, last={**before, "too_early": early.document()})
+    return replace(schedule, last=last, looked_at=now)
 
 
 def claimed(looks: Schedule, lease: str, now: datetime) -> Schedule:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from services.feedback.domain import wishes
 from services.feedback.domain.learning import (
     Choices,
     Schedule,
+    after_look,
     claimed,
     failed,
     missing_answers,
@@ -54,8 +56,13 @@ class Begun:
 
 def choose(unit: Feedback, wanted: Choices, by: str, seen: Any = None) -> Choices:
     """Keep marketing's wishes; the next look follows them. ``seen`` is the ``updated_at`` that the
-    caller changed, if they say: Raises Problem 409 when somebody else was faster."""
-    unit.lock([_LOOKS])
+    caller changed, if they say. An open proposal that goes against them is withdrawn, unless
+    somebody edited it.
+
+    Raises Problem 409 when somebody else was faster, 422 with pointers for names that no lead and
+    no criterion has.
+    """
+    unit.lock([_LOOKS, PROPOSALS])
     before = unit.chosen()
     if seen is not None and seen != before.updated_at:
         raise Problem(
@@ -63,8 +70,23 @@ def choose(unit: Feedback, wanted: Choices, by: str, seen: Any = None) -> Choice
             "Changed meanwhile",
             "Somebody else has changed these settings: read them again and repeat your change.",
         )
+    base = unit.in_force()
+    standing = [one for one in unit.proposals.select(STANDING) if one.status is Status.OPEN]
+    documents = [one.document for one in [base] if one is not None]
+    documents += [one.definition for one in standing if one.definition is not None]
+    if errors := list(wishes.faults(wanted, before, documents)):
+        raise Problem(
+            422,
+            "Some names are not known",
+            f"{errors[0][0]}: {errors[0][1]}",
+            errors=[{"pointer": pointer, "detail": detail} for pointer, detail in errors],
+        )
     chosen = replace(wanted, updated_at=unit.now, updated_by=by)
     unit.choices.put(chosen)
+    for one in standing:
+        why = wishes.against(one, None if base is None else body_of(base), before, chosen)
+        if why is not None and one.edited_at is None:
+            _settle(unit, one, Status.WITHDRAWN, why)
     return chosen
 
 
@@ -141,11 +163,12 @@ def apply(unit: Feedback, begun: Begun, finding: Finding) -> str | None:
         "missing": finding.missing,
         **finding.report,
     }
+    seen = after_look(looks, last, unit.now)
     unit.looks.put(
         Schedule(
             state=finding.looks if done == "proposed" else _nothing_proposed(finding.looks),
-            last=last,
-            looked_at=unit.now,
+            last=seen.last,
+            looked_at=seen.looked_at,
             asked_at=_still_asked(looks.asked_at, begun) if current else unit.now,
         )
     )

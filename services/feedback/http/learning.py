@@ -1,10 +1,10 @@
 """What marketing wants of learning, and where it stands."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.feedback.domain.learning import Choices
 from services.feedback.domain.samples import Label
@@ -23,16 +23,19 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class AcceptanceTarget(_Strict):
-    """The threshold is put where this share of the MQLs is good."""
+class Target(_Strict):
+    """What the threshold is for: one of the two."""
 
-    acceptance: Annotated[float, Field(gt=0, lt=1)]
+    acceptance: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """It is put where this share of the MQLs is good."""
+    per_rep_week: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    """It is put where each rep gets so many leads a week."""
 
-
-class LoadTarget(_Strict):
-    """The threshold is put where each rep gets so many leads a week."""
-
-    per_rep_week: Annotated[float, Field(gt=0, le=10_000)]
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.acceptance is None) == (self.per_rep_week is None):
+            raise ValueError("write either acceptance or per_rep_week")
+        return self
 
 
 class Locks(_Strict):
@@ -63,7 +66,7 @@ class LearningBody(_Strict):
 
     label: Label = Label.ACCEPTED
     """What a good lead is: one that a rep accepted, that became an SQL, or that was won."""
-    target: AcceptanceTarget | LoadTarget | None = None
+    target: Target | None = None
     """What the threshold is for; as many MQLs as today, if left out."""
     locks: Locks = Locks()
     trusted: Names = []
@@ -81,7 +84,7 @@ class LearningBody(_Strict):
         """The wishes as they are kept."""
         return Choices(
             self.label,
-            None if self.target is None else self.target.model_dump(),
+            None if self.target is None else self.target.model_dump(exclude_none=True),
             tuple(self.locks.facts),
             tuple(self.locks.criteria),
             tuple(self.trusted),
@@ -107,7 +110,8 @@ def add_learning(
 
     @api.put("/learning", tags=["learning"])
     async def put_learning(principal: Marketer, body: LearningBody) -> dict[str, Any]:
-        """Set the label, the target of the threshold, locks, limits and signs."""
+        """Set the label, the target of the threshold, locks, limits and signs. ``not_seen`` of the
+        answer names custom fields and activities that no lead has had so far."""
         by, wanted = principal.key_id, body.choices()
         await transactions.run(lambda unit: learning.choose(unit, wanted, by, body.updated_at))
         return await status()

@@ -1,17 +1,19 @@
 """Where learning stands, and what became of what it proposed."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from services.feedback.domain.follow_up import FollowUp
 from services.feedback.domain.learning import Schedule, missing_answers
 from services.feedback.domain.proposals import Proposal, Status, Version
 from services.feedback.domain.samples import LEFT_OUT, Group, Label
+from services.feedback.domain.wishes import not_seen
 from services.feedback.store import queries, samples
+from services.feedback.store.names import facts_seen
 from services.feedback.store.tables import definitions
 
 REPORTED: Final = ("drift", "reps", "warnings")
@@ -51,6 +53,7 @@ def learning_status(conn: Connection, now: datetime) -> dict[str, Any]:
         else {"why": looks.failure, "times": looks.failures, "retry_at": looks.retry_at},
         "exploration": _exploration(version, last),
         "open_proposal": None if waiting is None else waiting.proposal_id,
+        "not_seen": not_seen(choices, facts_seen(conn)),
         **{name: last.get(name) for name in REPORTED},
     }
 
@@ -112,7 +115,7 @@ def followed_up(
     return shown
 
 
-def _replaced_at(version: int, since: datetime, published: Sequence[Row[Any]]) -> datetime | None:
+def _replaced_at(version: int, since: datetime, published: Iterable[Any]) -> datetime | None:
     """When the next version was published after this one."""
     later = (one.published_at for one in published if one.version != version)
     return min((at for at in later if at > since), default=None)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.feedback.domain.learning import Choices
 from services.feedback.domain.samples import DUE_DAYS, Label
+from shared.contracts.problems import Problem
 from shared.web.words import fact_name
 
 LABELS: Final = (
@@ -208,6 +209,13 @@ def chosen(form: Choosing, sent: Mapping[str, Any], fixed: Sequence[str]) -> Cho
         limits=limits,
         signs={name: use for use in (MORE, LESS) for name in by_use[use]},
     )
+
+
+def misnamed(form: Choosing, problem: Problem) -> None:
+    """What a handler found wrong with names, in the form: only locked facts are typed by hand."""
+    details = [str(one["detail"]) for one in problem.extra.get("errors", [])]
+    said = "; ".join(details) or problem.detail
+    form.error_of["never_others"] = said[:1].upper() + said[1:]
 
 
 def _target(form: Choosing) -> dict[str, float] | None:

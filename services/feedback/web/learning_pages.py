@@ -14,7 +14,7 @@ from services.feedback.store.names import facts_seen
 from services.feedback.store.status import learning_status
 from services.feedback.store.unit import Feedback
 from services.feedback.web import evidence as shown_by
-from services.feedback.web.choosing import LIMIT_OF, Choosing, choosing_of, chosen
+from services.feedback.web.choosing import LIMIT_OF, Choosing, choosing_of, chosen, misnamed
 from services.feedback.web.shell import Marketer, page, text_of, to
 from services.feedback.web.standing import account, groups, standing
 from shared.access import check_csrf
@@ -73,6 +73,9 @@ def add(pages: APIRouter, transactions: Transactions[Feedback], look: Callable[[
         try:
             await transactions.run(kept)
         except Problem as problem:
+            if problem.status == 422:
+                misnamed(form, problem)
+                return await shown(request, form)
             if problem.status != 409:
                 raise
             return to(f"{PLACE}?done=conflict")
@@ -106,6 +109,7 @@ async def _read(transactions: Transactions[Feedback]) -> tuple[Choosing, dict[st
         return form, {
             "stand": stand,
             "groups": groups(status),
+            "not_seen": [one["detail"] for one in status["not_seen"]],
             "warnings": shown_by.warnings(status["warnings"]),
             "drift": shown_by.drift(status["drift"]),
             "reps": shown_by.reps(status["reps"]),

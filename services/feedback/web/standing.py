@@ -1,6 +1,7 @@
 """Where learning stands, in the words of a page."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from services.feedback.domain.samples import Group
@@ -39,13 +40,16 @@ def standing(status: Mapping[str, Any]) -> dict[str, Any]:
         facts.append(("Answers then", number(last.get("answers"))))
     if state in ("collecting", "due"):
         facts.append(("Next look", "now" if not missing or state == "due" else _more(missing)))
+    early = (last or {}).get("too_early")
+    if early is not None:
+        facts.append(("Looked too early", when(datetime.fromisoformat(early["at"]))))
     failure = status["failure"]
     return {
         "ready": state != "no_definition",
         "title": title,
         "why": None
         if last is None or status["open_proposal"] is not None
-        else last.get("missing") or last.get("why") or None,
+        else (early or last).get("missing") or last.get("why") or None,
         "facts": facts,
         "href": status["open_proposal"] and f"/feedback/proposals/{status['open_proposal']}",
         "exploration": (status.get("exploration") or {}).get("text"),

@@ -21,11 +21,14 @@ from tests.services.feedback.conftest import Callers
 from tests.services.feedback.lives import (
     START,
     Feedback,
+    Life,
     answer_life,
     definition_of,
     event_of,
+    found,
     learnable,
     published,
+    suggestion,
 )
 
 URL = "/feedback/v1/learning"
@@ -152,6 +155,78 @@ async def test_a_look_that_came_too_early_is_not_taken_all_the_time(feedback: Fe
     one._short = type(one._short)()
     await one.run()
     assert len(learner.asked) == 3
+
+
+async def test_a_look_that_came_too_early_leaves_the_one_before_it(callers: Callers) -> None:
+    feedback, learner = callers.feedback, Learner(nothing)
+    one = looking(feedback, learner)
+    await feedback.read([published()])
+    await answered(feedback, 60, 60)
+    await one.run()
+    async with await callers.client(Role.MARKETER) as client:
+        real = (await client.get(URL)).json()["last_look"]
+        learner.answer = lambda request: nothing(request, looked=False)
+        feedback.clock.advance(timedelta(minutes=5))
+        await client.post(f"{URL}/look")
+        one.heard()
+        await one.run()
+        last = (await client.get(URL)).json()["last_look"]
+        early = last.pop("too_early")
+        assert last == real
+        assert early["answers"] == 120
+        learner.answer = nothing
+        feedback.clock.advance(timedelta(hours=2))
+        await client.post(f"{URL}/look")
+        one.heard()
+        await one.run()
+        last = (await client.get(URL)).json()["last_look"]
+        assert "too_early" not in last
+        assert last["at"] > real["at"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"label": "won"}, "another idea of a good lead"),
+        ({"target": {"acceptance": 0.3}}, "another target"),
+        ({"locks": {"criteria": ["size"]}}, "criterion size"),
+        ({"locks": {"facts": ["fields.country"]}}, "fact fields.country"),
+        ({"locks": {"facts": ["fields.size"]}}, None),
+        ({"limits": {"max_points": 30}}, None),
+    ],
+)
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_wishes_that_go_against_the_open_proposal_withdraw_it(
+    callers: Callers, change: dict[str, Any], why: str | None, edited: bool
+) -> None:
+    feedback = callers.feedback
+    await feedback.read([published()])
+    news = suggestion({"size": 40, "country": 25})
+    assert await feedback.look(found(suggestion=news)) == "proposed"
+    (made,) = await feedback.proposals()
+    async with await callers.client(Role.MARKETER) as client:
+        if edited:
+            document = {**made["definition"], "threshold": 30}
+            address = f"/feedback/v1/proposals/{made['proposal_id']}"
+            assert (await client.put(address, json={"definition": document})).is_success
+        assert (await client.put(URL, json=change)).status_code == 200
+    (now,) = await feedback.proposals()
+    withdrawn = why is not None and not edited
+    assert now["status"] == ("withdrawn" if withdrawn else "open")
+    assert not withdrawn or why in now["note"]
+
+
+async def test_what_no_lead_has_had_is_said_and_kept(callers: Callers) -> None:
+    feedback = callers.feedback
+    await feedback.read([published()])
+    life = Life(facts={"fields.size": 5}, at=START).captured().qualified()
+    await feedback.read(life.events)
+    async with await callers.client(Role.MARKETER) as client:
+        wanted = {"locks": {"facts": ["fields.size", "fields.budget"]}, "trusted": ["activity.x"]}
+        kept = (await client.put(URL, json=wanted)).json()
+        assert [one["pointer"] for one in kept["not_seen"]] == ["/locks/facts/1", "/trusted/0"]
+        assert kept["locks"]["facts"] == ["fields.size", "fields.budget"]
 
 
 FAILURES: list[tuple[Callable[[Any], Any], bool]] = [
@@ -301,8 +376,14 @@ async def test_wishes_are_kept_and_reach_the_learner(callers: Callers) -> None:
     ("body", "pointer"),
     [
         ({"label": "liked"}, "/label"),
-        ({"target": {"acceptance": 40}}, "/target"),
-        ({"target": {"speed": 1}}, "/target"),
+        ({"target": {"acceptance": 40}}, "/target/acceptance"),
+        ({"target": {"speed": 1}}, "/target/speed"),
+        ({"target": {}}, "/target"),
+        ({"locks": {"facts": ["country", "employes"]}}, "/locks/facts/1"),
+        ({"locks": {"facts": ["fields.a\x00"]}}, "/locks/facts/0"),
+        ({"locks": {"criteria": ["siz"]}}, "/locks/criteria/0"),
+        ({"signs": {"employes": "more"}}, "/signs/employes"),
+        ({"trusted": ["budgets"]}, "/trusted/0"),
         ({"limits": {"max_criteria": 0}}, "/limits/max_criteria"),
         ({"limits": {"max_criterias": 3}}, "/limits/max_criterias"),
         ({"signs": {"employees": "up"}}, "/signs/employees"),
@@ -313,6 +394,7 @@ async def test_wishes_are_kept_and_reach_the_learner(callers: Callers) -> None:
 async def test_wishes_that_make_no_sense_name_their_place(
     callers: Callers, body: dict[str, Any], pointer: str
 ) -> None:
+    await callers.feedback.read([published()])
     async with await callers.client(Role.MARKETER) as client:
         answer = await client.put(URL, json=body)
         assert answer.status_code == 422
@@ -385,7 +467,9 @@ async def test_the_real_learner_in_a_process_of_its_own(callers: Callers) -> Non
         await client.post(f"{URL}/look")
         await one.run()
         status = (await client.get(URL)).json()
-        assert (status["last_look"]["done"], status["last_look"]["looked"]) == ("nothing", False)
+        last = status["last_look"]
+        assert last["done"] == "proposed", "the last that said something stays"
+        assert last["too_early"]["missing"]
         (made,) = (await client.get("/feedback/v1/proposals")).json()["items"]
         assert made["follow_up"]["too_early"]
 
