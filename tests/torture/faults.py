@@ -227,8 +227,8 @@ class Fault:
     """A fault, how the torture gets at it, and what it finds then."""
 
     plant: Callable[[], None]
-    kind: str
-    """The kind of finding that names this fault."""
+    kinds: frozenset[str]
+    """The kinds of finding that name this fault."""
     mode: str
     blows: str = ""
     replicas: int | Mapping[str, int] = 1
@@ -237,19 +237,25 @@ class Fault:
 
 
 FAULTS: Final[dict[str, Fault]] = {
-    "offset_before_effect": Fault(offset_before_effect, "lost", "embedded"),
-    "positions_past_unread": Fault(positions_past_unread, "lost", "embedded", patience=8.0),
-    "answered_before_commit": Fault(answered_before_commit, "lost", "embedded"),
+    "offset_before_effect": Fault(offset_before_effect, frozenset({"lost"}), "embedded"),
+    "positions_past_unread": Fault(
+        # What is passed over decides: a lead or an answer, or only the stage that it led to.
+        positions_past_unread,
+        frozenset({"lost", "stages"}),
+        "embedded",
+        patience=8.0,
+    ),
+    "answered_before_commit": Fault(answered_before_commit, frozenset({"lost"}), "embedded"),
     "removed_before_published": Fault(
-        removed_before_published, "lost", "distributed", patience=8.0
+        removed_before_published, frozenset({"lost"}), "distributed", patience=8.0
     ),
     "offset_without_compare": Fault(
-        offset_without_compare, "offset", "distributed", "freeze", {"qualify": 2}
+        offset_without_compare, frozenset({"offset"}), "distributed", "freeze", {"qualify": 2}
     ),
     "relay_by_sequence": Fault(
-        relay_by_sequence, "lost", "distributed", "none", {"capture": 2}, patience=8.0
+        relay_by_sequence, frozenset({"lost"}), "distributed", "none", {"capture": 2}, patience=8.0
     ),
-    "no_unique_owner": Fault(no_unique_owner, "two owners", "embedded"),
+    "no_unique_owner": Fault(no_unique_owner, frozenset({"two owners"}), "embedded"),
 }
 
 
