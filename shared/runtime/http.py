@@ -105,7 +105,9 @@ def validation_problem(errors: list[dict[str, Any]]) -> Problem:
 
 
 def pointer(location: tuple[Any, ...] | list[Any]) -> str:
-    """A Pydantic error location as a JSON pointer (RFC 6901)."""
+    """A Pydantic error location as a JSON pointer (RFC 6901); of a key, its member's."""
+    if location and location[-1] == "[key]":
+        location = location[:-1]
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 

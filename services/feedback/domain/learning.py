@@ -82,8 +82,9 @@ class Choices:
 class Schedule:
     """Where the looks at the answers stand.
 
-    ``state`` is the learner's account of the error it has spent, ``last`` what the newest look
-    found. ``asked_at`` is when somebody asked for one. ``lease`` names the process that looks,
+    ``state`` is the learner's account of the error it has spent, ``last`` what the look of
+    ``looked_at`` found, with ``too_early`` when there was one since that could say nothing.
+    ``asked_at`` is when somebody asked for one. ``lease`` names the process that looks,
     until ``lease_until``. A look that failed is tried again at ``retry_at``.
     """
 
@@ -142,25 +143,18 @@ class TooEarly:
 
 def too_early(schedule: Schedule) -> TooEarly | None:
     """The newest look, if it came too early; the last one that did not is kept beside it."""
-    last, at = schedule.last, schedule.looked_at
-    if last is None or at is None:
+    told = (schedule.last or {}).get("too_early")
+    if told is None:
         return None
-    told = last.get("too_early")
-    if told is not None:
-        moment = datetime.fromisoformat(told["at"])
-        return TooEarly(moment, told["answers"], told["missing"])
-    if last.get("looked", True):
-        return None
-    return TooEarly(at, last["answers"], last.get("missing") or "")
+    return TooEarly(datetime.fromisoformat(told["at"]), told["answers"], told["missing"])
 
 
 def after_look(schedule: Schedule, last: Mapping[str, Any], now: datetime) -> Schedule:
     """The looks with what the newest found; one that came too early leaves the one before it."""
-    before = schedule.last
-    if not last["looked"] and before is not None and before.get("looked", True):
-        early = TooEarly(now, last["answers"], last["missing"] or last["why"])
-        return replace(schedule, last={**before, "too_early": early.document()})
-    return replace(schedule, last=last, looked_at=now)
+    if last["looked"]:
+        return replace(schedule, last=last, looked_at=now)
+    early = TooEarly(now, last["answers"], last["missing"] or last["why"])
+    return replace(schedule, last={**(schedule.last or {}), "too_early": early.document()})
 
 
 def claimed(looks: Schedule, lease: str, now: datetime) -> Schedule:

@@ -76,7 +76,8 @@ class LearningBody(_Strict):
         dict[Annotated[str, Field(min_length=1, max_length=120)], Literal["more", "less", "free"]],
         Field(max_length=200),
     ] = {}
-    """``more``: more of this fact never takes points; ``less``: it never gives any."""
+    """By fact, or by the id of a criterion. ``more``: more of it never takes points; ``less``: it
+    never gives any."""
     updated_at: AwareDatetime | None = None
     """That of the settings which were changed: 409 when somebody else was faster."""
 
@@ -111,7 +112,7 @@ def add_learning(
     @api.put("/learning", tags=["learning"])
     async def put_learning(principal: Marketer, body: LearningBody) -> dict[str, Any]:
         """Set the label, the target of the threshold, locks, limits and signs. ``not_seen`` of the
-        answer names custom fields and activities that no lead has had so far."""
+        answer names custom fields and activities that none of the newest leads has."""
         by, wanted = principal.key_id, body.choices()
         await transactions.run(lambda unit: learning.choose(unit, wanted, by, body.updated_at))
         return await status()

@@ -42,7 +42,7 @@ def learning_status(conn: Connection, now: datetime) -> dict[str, Any]:
             ],
         },
         "state": _state(looks, missing, version is not None, now),
-        "last_look": {"at": looks.looked_at, **last} if looks.looked_at is not None else None,
+        "last_look": {"at": looks.looked_at, **last} if last else None,
         "next_look": {
             "at_answers": good + bad + missing,
             "missing": missing,

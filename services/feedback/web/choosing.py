@@ -156,13 +156,8 @@ def choosing_of(
         facts=[FactRow(one, _use(choices, one), _uses(choices, one, warned)) for one in named],
         never_others=", ".join(locked),
         criteria=[
-            {
-                "id": one["id"],
-                "label": one.get("label") or one["id"],
-                "hint": None,
-                "checked": one["id"] in choices.fixed,
-            }
-            for one in (base or {}).get("criteria", [])
+            {"id": name, "label": label, "hint": hint, "checked": name in choices.fixed}
+            for name, label, hint in _criteria(choices, base)
         ],
         limits=[
             {
@@ -255,6 +250,20 @@ def _looked_at(base: Mapping[str, Any] | None) -> list[str]:
     """The facts of the definition in force, those of trees left out: they are seen on leads."""
     items = (base or {}).get("criteria", [])
     return [one["field"] for one in items if isinstance(one.get("field"), str)]
+
+
+def _criteria(
+    choices: Choices, base: Mapping[str, Any] | None
+) -> list[tuple[str, str, str | None]]:
+    """The criteria that can be locked, and those that are though the version in force has none of
+    that name: saving the form must not lose them."""
+    items = (base or {}).get("criteria", [])
+    here = {one["id"]: one.get("label") or one["id"] for one in items}
+    gone = [name for name in choices.fixed if name not in here]
+    return [
+        *((name, label, None) for name, label in here.items()),
+        *((name, name, "Not in the version in force.") for name in gone),
+    ]
 
 
 def _use(choices: Choices, name: str) -> str:

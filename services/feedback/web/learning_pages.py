@@ -1,6 +1,6 @@
 """The page on which marketing says what it wants of learning, and sees where it stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -109,7 +109,7 @@ async def _read(transactions: Transactions[Feedback]) -> tuple[Choosing, dict[st
         return form, {
             "stand": stand,
             "groups": groups(status),
-            "not_seen": [one["detail"] for one in status["not_seen"]],
+            "not_seen": _sentence([one["detail"] for one in status["not_seen"]]),
             "warnings": shown_by.warnings(status["warnings"]),
             "drift": shown_by.drift(status["drift"]),
             "reps": shown_by.reps(status["reps"]),
@@ -121,6 +121,12 @@ async def _read(transactions: Transactions[Feedback]) -> tuple[Choosing, dict[st
 def _named(fact: str, warnings: Any) -> bool:
     """Whether a warning says that a fact looks like the answer itself."""
     return any(f"Too good: {fact} " in str(one) for one in warnings or [])
+
+
+def _sentence(details: Sequence[str]) -> str:
+    """Several remarks in one; names keep their case."""
+    text = "; ".join(details)
+    return text[:1].upper() + text[1:]
 
 
 def _moment(text: str) -> datetime | None:

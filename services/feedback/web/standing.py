@@ -28,15 +28,16 @@ LEFT_OUT_WORDS: Final = {
 def standing(status: Mapping[str, Any]) -> dict[str, Any]:
     """Where learning stands, from ``learning_status``."""
     state, last, coming = status["state"], status["last_look"], status["next_look"]
+    looked_at = None if last is None else last["at"]
     count, missing = status["answers"]["count"], coming["missing"]
     title = TITLES[state]
     if status["open_proposal"] is not None and state in ("collecting", "due"):
         title = "A proposal waits for your decision"
-    elif state == "collecting" and last is None:
+    elif state == "collecting" and looked_at is None:
         title = f"{_more(missing)} until the first look"
     facts = [("Answers that count", number(count))]
-    if last is not None:
-        facts.append(("Last look", when(last["at"])))
+    if last is not None and looked_at is not None:
+        facts.append(("Last look", when(looked_at)))
         facts.append(("Answers then", number(last.get("answers"))))
     if state in ("collecting", "due"):
         facts.append(("Next look", "now" if not missing or state == "due" else _more(missing)))

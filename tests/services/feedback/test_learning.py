@@ -155,6 +155,9 @@ async def test_a_look_that_came_too_early_is_not_taken_all_the_time(feedback: Fe
     one._short = type(one._short)()
     await one.run()
     assert len(learner.asked) == 3
+    schedule = await feedback.ask(queries.schedule)
+    assert schedule.looked_at is None
+    assert (schedule.last or {})["too_early"]["answers"] == 120
 
 
 async def test_a_look_that_came_too_early_leaves_the_one_before_it(callers: Callers) -> None:
@@ -173,7 +176,8 @@ async def test_a_look_that_came_too_early_leaves_the_one_before_it(callers: Call
         last = (await client.get(URL)).json()["last_look"]
         early = last.pop("too_early")
         assert last == real
-        assert early["answers"] == 120
+        assert (early["answers"], early["missing"]) == (120, "Nothing does better.")
+        assert early["at"] > real["at"]
         learner.answer = nothing
         feedback.clock.advance(timedelta(hours=2))
         await client.post(f"{URL}/look")
@@ -191,6 +195,8 @@ async def test_a_look_that_came_too_early_leaves_the_one_before_it(callers: Call
         ({"target": {"acceptance": 0.3}}, "another target"),
         ({"locks": {"criteria": ["size"]}}, "criterion size"),
         ({"locks": {"facts": ["fields.country"]}}, "fact fields.country"),
+        ({"locks": {"criteria": ["title"]}}, "criterion title"),
+        ({"locks": {"criteria": ["country"]}}, None),
         ({"locks": {"facts": ["fields.size"]}}, None),
         ({"limits": {"max_points": 30}}, None),
     ],
@@ -223,10 +229,12 @@ async def test_what_no_lead_has_had_is_said_and_kept(callers: Callers) -> None:
     life = Life(facts={"fields.size": 5}, at=START).captured().qualified()
     await feedback.read(life.events)
     async with await callers.client(Role.MARKETER) as client:
-        wanted = {"locks": {"facts": ["fields.size", "fields.budget"]}, "trusted": ["activity.x"]}
+        facts = ["fields.size", "fields.budget", "country", "activity.any"]
+        wanted = {"locks": {"facts": facts}, "trusted": ["activity.x.days_ago"]}
         kept = (await client.put(URL, json=wanted)).json()
         assert [one["pointer"] for one in kept["not_seen"]] == ["/locks/facts/1", "/trusted/0"]
-        assert kept["locks"]["facts"] == ["fields.size", "fields.budget"]
+        assert kept["not_seen"][0]["detail"] == "none of the newest leads has fields.budget"
+        assert kept["locks"]["facts"] == facts
 
 
 FAILURES: list[tuple[Callable[[Any], Any], bool]] = [
@@ -386,6 +394,9 @@ async def test_wishes_are_kept_and_reach_the_learner(callers: Callers) -> None:
         ({"trusted": ["budgets"]}, "/trusted/0"),
         ({"limits": {"max_criteria": 0}}, "/limits/max_criteria"),
         ({"limits": {"max_criterias": 3}}, "/limits/max_criterias"),
+        ({"locks": {"criteria": ["size", "tit\x00le"]}}, "/locks/criteria/1"),
+        ({"signs": {"": "more"}}, "/signs/"),
+        ({"signs": {"a\x00/b": "more"}}, "/signs/a\x00~1b"),
         ({"signs": {"employees": "up"}}, "/signs/employees"),
         ({"locks": {"fact": ["x"]}}, "/locks/fact"),
     ],
@@ -398,7 +409,8 @@ async def test_wishes_that_make_no_sense_name_their_place(
     async with await callers.client(Role.MARKETER) as client:
         answer = await client.put(URL, json=body)
         assert answer.status_code == 422
-        assert answer.json()["errors"][0]["pointer"].startswith(pointer)
+        assert [one["pointer"] for one in answer.json()["errors"]] == [pointer]
+        assert (await client.get(URL)).json()["updated_at"] is None
     async with await callers.client(Role.SERVICE) as client:
         assert (await client.put(URL, json={})).status_code == 403
 

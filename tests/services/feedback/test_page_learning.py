@@ -31,7 +31,7 @@ async def test_what_is_wanted_is_kept(visit: Visit) -> None:
     await page.get_by_label("Country").select_option("never")
     await page.get_by_label("Employees").select_option("more")
     await page.get_by_label("budget", exact=True).select_option("trusted")
-    await page.get_by_label("Others never to use").fill("fields.age, fields.gender")
+    await page.get_by_label("Others never to use").fill("fields.Age, cuontry")
     await page.get_by_label("large").check()
     await page.get_by_text("Limits", exact=True).click()
     await page.get_by_label("Gain that is worth your time").fill("200")
@@ -44,15 +44,21 @@ async def test_what_is_wanted_is_kept(visit: Visit) -> None:
     await page.get_by_label("Leads per rep and week").fill("12,5")
     await page.get_by_label("Gain that is worth your time").fill("3")
     await page.get_by_role("button", name="Save").click()
+    wrong = "No lead has a fact 'cuontry'; did you mean country?"
+    await expect(page.locator("#never_others-error")).to_contain_text(wrong)
+    assert await visit.feedback.ask(queries.choices) == Choices()
+
+    await page.get_by_label("Others never to use").fill("fields.Age, fields.gender")
+    await page.get_by_role("button", name="Save").click()
     assert "The next look at the answers follows it" in await visit.text()
     kept = await visit.feedback.ask(queries.choices)
     assert kept.label is Label.SQL
     assert kept.target == {"per_rep_week": 12.5}
-    assert kept.never == ("country", "fields.age", "fields.gender")
+    assert kept.never == ("country", "fields.Age", "fields.gender")
     assert (kept.fixed, kept.trusted) == (("large",), ("fields.budget",))
     assert kept.limits == {"margin": 0.03}
     assert kept.signs == {"employees": "more"}
-    await visit.go("/feedback/learning")
+    assert "None of the newest leads has fields.Age; " in await visit.go("/feedback/learning")
     await expect(page.get_by_label("Leads per rep and week")).to_have_value("12.5")
     await expect(page.get_by_label("large")).to_be_checked()
 
