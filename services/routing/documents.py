@@ -86,6 +86,16 @@ class RuleIn(BaseModel):
     rep_ids: Annotated[list[RepId], Field(min_length=1, max_length=1000)]
 
 
+class GradeTimesIn(BaseModel):
+    """How long a rep has for leads of one grade, in minutes of their working time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grade: Annotated[str, Field(min_length=1, max_length=8)]
+    sla_minutes: Annotated[float, Field(gt=0, le=525600)]
+    accept_minutes: Annotated[float, Field(gt=0, le=525600)]
+
+
 class PolicyIn(BaseModel):
     """A routing policy to put in place of the present one. ``version`` is given, not taken."""
 
@@ -93,13 +103,19 @@ class PolicyIn(BaseModel):
 
     version: int | None = None
     sla_minutes: Annotated[float, Field(gt=0, le=525600)]
-    """Minutes to a first answer."""
+    """Minutes to a first answer, of the rep's working time."""
     accept_minutes: Annotated[float, Field(gt=0, le=525600)]
     """Minutes from acknowledging to accepting or rejecting."""
     max_attempts: Annotated[int, Field(ge=1, le=100)]
     """Reps a lead is offered to, one after the other, in one round."""
     max_rounds: Annotated[int, Field(ge=1, le=100)] = 3
     """Rounds until a lead that nobody takes waits for a change of a rep or of the policy."""
+    sla_by_grade: Annotated[list[GradeTimesIn], Field(max_length=50)] = []
+    """Other times for leads of some grades."""
+    warn_at: Annotated[float, Field(gt=0, lt=1)] | None = 0.75
+    """After which share of the time the rep is warned; null: never."""
+    escalate: bool = True
+    """Whether a manager is told when the last attempt of a round ran out."""
     rules: Annotated[list[RuleIn], Field(max_length=200)] = []
 
 

@@ -80,6 +80,7 @@ async def _expire(transactions: Transactions[Routing]) -> float | None:
     if seconds is None or seconds > 0:
         return seconds
     done = await transactions.run(deadlines.expire_overdue)
+    done += await transactions.run(deadlines.warn)
     return 0.0 if done else 0.1  # another process is at it
 
 

@@ -128,6 +128,13 @@ class Assignment:
         """Whether the lead waits for the rep's answer."""
         return self.state in WAITING
 
+    @property
+    def next_at(self) -> datetime:
+        """When the clock does something next: it warns, or the deadline passes."""
+        if self.warn_at is None or self.warned_at is not None:
+            return self.due_at
+        return min(self.warn_at, self.due_at)
+
     def closed(self, why: str, now: datetime) -> "Assignment":
         """The rep owns the lead no longer; an attempt that waited counts as expired."""
         # A transaction that had to wait for others may have begun before this was assigned.
@@ -148,6 +155,15 @@ def kept_out(history: Iterable[Assignment], round_base: int) -> dict[str, str]:
     history = tuple(history)
     had = {past.rep_id: _HAD_IT for past in history if past.attempt > round_base}
     return had | _turned_down(history)
+
+
+_FREE: Final = frozenset({Cause.HANDED_OVER, Cause.PUT_BACK, Cause.MOVED, Cause.AWAY})
+"""Ends of an attempt that say nothing about whether anybody wants the lead."""
+
+
+def attempts_used(history: Iterable[Assignment], round_base: int) -> int:
+    """How many attempts of the running round came to nothing through a rep's silence or answer."""
+    return sum(past.attempt > round_base and past.closed_because not in _FREE for past in history)
 
 
 def kept_out_of_new_round(history: Iterable[Assignment], *, rested: bool) -> list[dict[str, str]]:

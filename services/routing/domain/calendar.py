@@ -114,6 +114,13 @@ class Calendar:
         return _spans(self.zone.key, day, tuple(periods)) if periods else ()
 
 
+def away_words(rep: Rep, back_at: datetime | None, zone: ZoneInfo) -> str:
+    """Why somebody is not at work, as a decision tells it."""
+    if back_at is None:
+        return "not at work, and it is not known until when"
+    return f"not at work until {back_at.astimezone(zone):%a %-d %b %H:%M} ({rep.time_zone})"
+
+
 @lru_cache(maxsize=65_536)
 def _spans(zone: str, day: date, periods: tuple[tuple[str, str], ...]) -> tuple[Span, ...]:
     """The moments of a day at which the clock on the wall shows a time in one of the periods."""

@@ -8,11 +8,13 @@ still missing (after Cal.com's weighted round robin):
 
 The largest shortfall wins, then the larger weight, then whoever waited longest. *Calibration* is
 credit for leads a rep could not have had: whoever enters the pool (a newcomer, somebody back from
-leave, somebody with another weight) starts level with the others, and so is not flooded.
+a pause, somebody with another weight) starts level with the others, and who is not at work keeps
+level while the others are given leads: nobody comes back to a flood.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -38,6 +40,16 @@ class Standing:
     """Leads that wait for this rep's answer now."""
     last_turn: int = 0
     """The pool's turn at which this rep got a lead last; 0: never."""
+    away: str | None = None
+    """Why this rep is not at work now, in words; None: they are."""
+    back_at: datetime | None = None
+    """When they are at work again, if they are ``away`` and that is known."""
+    owned: int = 0
+    """Leads that are this rep's now, answered or not."""
+    owns_at_most: int | None = None
+    recent: int = 0
+    """Leads given to this rep within the window of ``recent_at_most``."""
+    recent_at_most: int | None = None
 
     @property
     def shares(self) -> bool:
@@ -47,7 +59,18 @@ class Standing:
     @property
     def has_room(self) -> bool:
         """Whether this rep may get one more lead."""
-        return self.shares and self.waiting < self.capacity
+        return self.shares and self.away is None and self.full is None
+
+    @property
+    def full(self) -> str | None:
+        """Which limit is reached, in words; None while there is room."""
+        if self.waiting >= self.capacity:
+            return f"full: {self.waiting} of {self.capacity} waiting"
+        if self.owns_at_most is not None and self.owned >= self.owns_at_most:
+            return f"full: {self.owned} of {self.owns_at_most} open"
+        if self.recent_at_most is not None and self.recent >= self.recent_at_most:
+            return f"full: {self.recent} of {self.recent_at_most} new ones lately"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +83,10 @@ class Group:
     def holds(self, rep_id: str) -> bool:
         """Whether the policy lets this rep have the lead."""
         return self.rep_ids is None or rep_id in self.rep_ids
+
+
+EVERYBODY: Final = Group()
+"""Nobody in particular: every rep who shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +111,7 @@ class Unrouted(StrEnum):
 
     NO_REP = "NO_REP"
     NO_ROOM = "NO_ROOM"
+    OFF_WORK = "OFF_WORK"
     ALL_HAD_IT = "ALL_HAD_IT"
     ATTEMPTS_USED = "ATTEMPTS_USED"
     ROUNDS_USED = "ROUNDS_USED"
@@ -92,6 +120,7 @@ class Unrouted(StrEnum):
 UNROUTED_WORDS: Mapping[Unrouted, str] = {
     Unrouted.NO_REP: "no active rep may have this lead",
     Unrouted.NO_ROOM: "every rep who may have this lead is full",
+    Unrouted.OFF_WORK: "nobody who may have this lead is at work: it waits for the first of them",
     Unrouted.ALL_HAD_IT: "every rep with room had this lead already",
     Unrouted.ATTEMPTS_USED: "the last attempt ran out",
     Unrouted.ROUNDS_USED: "the last round is over: it waits until a rep or the policy is changed",
@@ -110,6 +139,9 @@ class Decision:
     unrouted: Unrouted | None = None
     left_out: int = 0
     """Reps that ``candidates`` does not tell of."""
+    group: Group = Group()
+    back_at: datetime | None = None
+    """When the first of those who are not at work is back, if nobody got it for that reason."""
 
 
 _Rank = tuple[float, int, int, str]
@@ -161,26 +193,52 @@ class Pool:
         if best is None:
             unrouted = self._nobody(group, excluded)
             reason = UNROUTED_WORDS[unrouted]
-            return Decision(None, reason, candidates, group.rule_id, unrouted, left_out)
+            back_at = self._back_at(group, excluded) if unrouted is Unrouted.OFF_WORK else None
+            return Decision(
+                None, reason, candidates, group.rule_id, unrouted, left_out, group, back_at
+            )
         reason = _because(best, candidates)
-        return Decision(best[3], reason, candidates, group.rule_id, None, left_out)
+        return Decision(best[3], reason, candidates, group.rule_id, None, left_out, group)
 
-    def give(self, rep_id: str) -> None:
-        """Count one more lead for this rep."""
+    def give(self, rep_id: str, group: Group = EVERYBODY) -> list[Standing]:
+        """Count one more lead for this rep, and credit those of the group who are not at work with
+        what they miss. Returns whoever has other figures now."""
         rep = self.reps[rep_id]
         self.turn += 1
         rep.assigned += 1
         rep.waiting += 1
+        rep.owned += 1
+        rep.recent += 1
         rep.last_turn = self.turn
+        self._counted(rep_id, 1.0)
+        sharing = self._field(group).reps
+        present = sum(one.weight for one in sharing if one.away is None)
+        absent = [one for one in sharing if one.away is not None and one is not rep]
+        for one in absent if present else ():
+            credit = one.weight / present
+            one.calibration += credit
+            self._counted(one.rep_id, credit)
+        return [rep, *absent]
+
+    def give_back(self, rep_id: str) -> Standing | None:
+        """Take a lead out of a rep's count, which makes them due again sooner."""
+        rep = self.reps.get(rep_id)
+        if rep is not None and rep.assigned > 0:
+            rep.assigned -= 1
+            self._counted(rep_id, -1.0)
+        return rep
+
+    def _counted(self, rep_id: str, leads: float) -> None:
         for group, sharing in self._fields.items():
             if group.holds(rep_id):
-                sharing.given += 1
+                sharing.given += leads
 
-    def release(self, rep_id: str) -> None:
-        """A lead no longer waits for this rep's answer."""
+    def release(self, rep_id: str, *, closed: bool = True) -> None:
+        """A lead no longer waits for this rep's answer, and is theirs no more when ``closed``."""
         rep = self.reps.get(rep_id)
-        if rep is not None and rep.waiting > 0:
-            rep.waiting -= 1
+        if rep is not None:
+            rep.waiting = max(rep.waiting - 1, 0)
+            rep.owned = max(rep.owned - closed, 0)
 
     def _field(self, group: Group) -> _Field:
         found = self._fields.get(group)
@@ -229,9 +287,15 @@ class Pool:
         sharing = self._field(group).reps
         if not sharing:
             return Unrouted.NO_REP
-        if any(not rep.has_room and rep.rep_id not in excluded for rep in sharing):
+        left = [rep for rep in sharing if rep.rep_id not in excluded]
+        if any(rep.away is None for rep in left):
             return Unrouted.NO_ROOM
-        return Unrouted.ALL_HAD_IT
+        return Unrouted.OFF_WORK if left else Unrouted.ALL_HAD_IT
+
+    def _back_at(self, group: Group, excluded: Mapping[str, str]) -> datetime | None:
+        """When the first of those who may have it is at work again, as far as that is known."""
+        left = (rep for rep in self._field(group).reps if rep.rep_id not in excluded)
+        return min((rep.back_at for rep in left if rep.back_at is not None), default=None)
 
 
 def undecided(pool: Pool, group: Group, unrouted: Unrouted) -> Decision:
@@ -281,9 +345,7 @@ def _why_not(rep: Standing, group: Group, excluded: Mapping[str, str]) -> str | 
         return "weight 0"
     if rep.rep_id in excluded:
         return excluded[rep.rep_id]
-    if rep.waiting >= rep.capacity:
-        return f"full: {rep.waiting} of {rep.capacity} waiting"
-    return None
+    return rep.away or rep.full
 
 
 def _because(best: _Rank, candidates: Iterable[Candidate]) -> str:

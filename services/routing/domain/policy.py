@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.routing.domain.choice import Group
 from shared.conditions import Condition, ConditionError, compile_condition
@@ -38,6 +38,14 @@ class Rule:
         return all(condition.matches(context) for condition in self.when)
 
 
+class Times(NamedTuple):
+    """How long a rep has, in their working time."""
+
+    first_answer: timedelta
+    decision: timedelta
+    """From acknowledging to accepting or rejecting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One version of the policy, ready for use."""
@@ -52,6 +60,16 @@ class Policy:
     max_rounds: int = 3
     """Rounds before it waits until somebody changes a rep or the policy."""
     rules: tuple[Rule, ...] = field(default=())
+    by_grade: Mapping[str, Times] = field(default_factory=dict)
+    """Of these grades a rep has other times."""
+    warn_at: float | None = 0.75
+    """After which share of the time a rep is warned; None: never."""
+    escalate: bool = True
+    """Whether a manager is told when the last attempt of a round ran out."""
+
+    def times(self, grade: str | None) -> Times:
+        """How long a rep has for a lead of this grade, in working time."""
+        return self.by_grade.get(grade or "", Times(self.sla, self.accept))
 
     def group(self, context: Mapping[str, Any]) -> Group:
         """Who may have a lead with these facts."""
@@ -66,6 +84,9 @@ STARTER: Mapping[str, Any] = {
     "accept_minutes": 240.0,
     "max_attempts": 3,
     "max_rounds": 3,
+    "sla_by_grade": [],
+    "warn_at": 0.75,
+    "escalate": True,
     "rules": [],
 }
 """What a fresh installation begins with, what holds before anybody wrote a policy, and what a
@@ -80,6 +101,12 @@ def read_policy(version: int, document: Mapping[str, Any]) -> Policy:
         if any(rule["id"] == earlier["id"] for earlier in document["rules"][:index]):
             errors.append((f"/rules/{index}/id", "another rule has this id"))
         rules.append(Rule(rule["id"], _conditions(rule, index, errors), frozenset(rule["rep_ids"])))
+    graded = [one["grade"] for one in document.get("sla_by_grade", ())]
+    errors += [
+        (f"/sla_by_grade/{index}/grade", "this grade has times already")
+        for index, grade in enumerate(graded)
+        if grade in graded[:index]
+    ]
     if errors:
         raise InvalidPolicy(errors)
     return Policy(
@@ -89,6 +116,14 @@ def read_policy(version: int, document: Mapping[str, Any]) -> Policy:
         document["max_attempts"],
         document.get("max_rounds", STARTER["max_rounds"]),
         tuple(rules),
+        {
+            one["grade"]: Times(
+                timedelta(minutes=one["sla_minutes"]), timedelta(minutes=one["accept_minutes"])
+            )
+            for one in document.get("sla_by_grade", STARTER["sla_by_grade"])
+        },
+        document.get("warn_at", STARTER["warn_at"]),
+        document.get("escalate", STARTER["escalate"]),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from services.routing.domain.choice import Standing
 
@@ -31,6 +31,10 @@ class Leave:
     last: date
     note: str = ""
 
+    def holds(self, moment: datetime, zone: str) -> bool:
+        """Whether this moment is one of the days, where the rep is."""
+        return self.first <= moment.astimezone(ZoneInfo(zone)).date() <= self.last
+
 
 @dataclass(frozen=True, slots=True)
 class Team:
@@ -40,6 +44,16 @@ class Team:
     name: str
     manager_id: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """What a rep has: leads that wait for their answer, all that are theirs, and those given to
+    them within their window."""
+
+    waiting: int = 0
+    owned: int = 0
+    recent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +101,8 @@ class Rep:
         """Whether leads are shared out to this rep at all."""
         return self.active and self.weight > 0
 
-    def standing(self, waiting: int) -> Standing:
-        """This rep as the choice sees them, with so many leads waiting for an answer."""
+    def standing(self, plate: Plate = Plate()) -> Standing:
+        """This rep as the choice sees them, at work, with this on their plate."""
         return Standing(
             self.rep_id,
             self.weight,
@@ -96,8 +110,12 @@ class Rep:
             self.active,
             self.assigned,
             self.calibration,
-            waiting,
+            plate.waiting,
             self.last_turn,
+            owned=plate.owned,
+            owns_at_most=self.open_limit,
+            recent=plate.recent,
+            recent_at_most=self.window_limit,
         )
 
 
@@ -105,8 +123,3 @@ def starts_level(before: Rep, after: Rep) -> bool:
     """Whether a change brings a rep anew into the pool, so that what they missed must not flood
     them: back from leave, or with another weight."""
     return after.shares and (not before.shares or before.weight != after.weight)
-
-
-def is_time_zone(name: str) -> bool:
-    """Whether this is a name of the IANA time zone database."""
-    return name in available_timezones()

@@ -12,7 +12,7 @@ from services.routing.domain.assignment import (
     goes_to_another_rep,
     is_repeat,
 )
-from services.routing.handlers.handing_out import pass_on
+from services.routing.handlers.handing_out import clock, pass_on
 from services.routing.store.unit import Routing
 from shared.contracts.events import LeadAccepted, LeadAcknowledged, LeadRejected
 from shared.contracts.problems import Problem
@@ -35,12 +35,16 @@ def acknowledge(unit: Routing, answer: Answer) -> Assignment:
     found = _find(unit, answer)
     if not _moves(found, Move.ACKNOWLEDGE):
         return found
+    unit.reps.fetch(found.rep_id)
+    due_at, warn_at = clock(unit, found.rep_id, unit.policy().times(found.grade).decision)
     done = _put(
         unit,
         found,
         Move.ACKNOWLEDGE,
         acknowledged_at=unit.now,
-        due_at=unit.now + unit.policy().accept,
+        due_at=due_at,
+        warn_at=warn_at,
+        warned_at=None,
     )
     unit.emit(
         LeadAcknowledged(
@@ -100,6 +104,7 @@ def _to_somebody_else(unit: Routing, done: Assignment) -> None:
     lead = unit.leads.get(done.lead_id)
     if lead is not None and lead.cycle == done.cycle:
         unit.pool().release(done.rep_id)  # it was counted before the answer
+        unit.give_turn_back(done.rep_id)  # who could not have had it is owed another one
         pass_on(unit, lead, done, Cause.REJECTED)
 
 

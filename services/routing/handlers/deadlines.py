@@ -8,9 +8,9 @@ from services.routing.domain.assignment import Cause, kept_out_of_new_round
 from services.routing.domain.choice import Decision, Unrouted
 from services.routing.domain.lead import Lead
 from services.routing.handlers.handing_out import look_again, pass_on, settle
-from services.routing.store.aggregates import OVERDUE, UNROUTED
+from services.routing.store.aggregates import OVERDUE, TO_WARN, UNROUTED
 from services.routing.store.unit import Routing
-from shared.contracts.events import SlaBreached
+from shared.contracts.events import SlaBreached, SlaWarned
 
 BATCH: Final = 100
 _SOONEST: Final = timedelta(seconds=1)
@@ -46,6 +46,25 @@ def expire_overdue(unit: Routing, limit: int = BATCH) -> int:
     return len(overdue)
 
 
+def warn(unit: Routing, limit: int = BATCH) -> int:
+    """Warn reps whose deadline is near, once for each deadline. Returns how many there were."""
+    near = unit.assignments.select(TO_WARN, limit=limit, now=unit.now)
+    for one in near:
+        unit.assignments.put(replace(one, warned_at=unit.now, updated_at=unit.now))
+        unit.emit(
+            SlaWarned(
+                lead_id=one.lead_id,
+                assignment_id=one.assignment_id,
+                rep_id=one.rep_id,
+                attempt=one.attempt,
+                cycle=one.cycle,
+                due_at=one.due_at,
+                warned_at=unit.now,
+            )
+        )
+    return len(near)
+
+
 def sweep_unrouted(unit: Routing, limit: int = BATCH) -> int:
     """Give leads nobody has to whoever has room now, in a new round of attempts, or still in the
     last one.
@@ -63,7 +82,7 @@ def sweep_unrouted(unit: Routing, limit: int = BATCH) -> int:
         else:
             assert decision.unrouted is not None
             # As before: there is nothing new to tell, or to keep.
-            unit.leads.put(replace(lead, retry_at=_next_look(lead, decision.unrouted, unit.now)))
+            unit.leads.put(replace(lead, retry_at=_next_look(lead, decision, unit.now)))
     return len(waiting)
 
 
@@ -78,8 +97,8 @@ def _open_round(unit: Routing, lead: Lead) -> Decision:
     return next((d for d in (first, *decisions) if d.rep_id is not None), first)
 
 
-def _next_look(lead: Lead, unrouted: Unrouted, now: datetime) -> datetime | None:
-    if unrouted is Unrouted.NO_ROOM:
+def _next_look(lead: Lead, decision: Decision, now: datetime) -> datetime | None:
+    if decision.unrouted is Unrouted.NO_ROOM:
         assert lead.unrouted_at is not None
         return now + min(_LATEST, max(_SOONEST, now - lead.unrouted_at))
-    return look_again(unrouted, now, lead.rest_until or now)
+    return look_again(decision, now, lead.rest_until or now)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.routing.domain.assignment import Assignment, Cause, State, kept_out
+from services.routing.domain.assignment import Assignment, Cause, State, attempts_used, kept_out
 from services.routing.domain.choice import UNROUTED_WORDS, Decision, Unrouted, undecided
 from services.routing.domain.explanation import explain
 from services.routing.domain.lead import Contact, Lead
@@ -15,6 +15,7 @@ from shared.contracts.envelope import Event
 from shared.contracts.events import (
     ContactUpdated,
     LeadAssigned,
+    LeadEscalated,
     LeadQualified,
     LeadReassigned,
     LeadUnrouted,
@@ -23,6 +24,8 @@ from shared.contracts.events import (
 from shared.contracts.ids import new_id
 from shared.contracts.vocabulary import Stage
 
+ESCALATED: Final = frozenset({Unrouted.ATTEMPTS_USED, Unrouted.ALL_HAD_IT, Unrouted.ROUNDS_USED})
+"""Nobody is left to be asked in this round: a manager is."""
 ENDS_OWNERSHIP: Final = frozenset({Stage.WON, Stage.LOST, Stage.RECYCLED, Stage.DISQUALIFIED})
 
 
@@ -63,11 +66,27 @@ def on_outcome_recorded(event: Event[OutcomeRecorded], unit: Routing) -> None:
         unit.assignments.put(owner.closed(data.stage.value, unit.now))
 
 
+def take_away(unit: Routing, before: Assignment, cause: Cause, given_by: str | None = None) -> None:
+    """End an attempt that is nobody's fault, and have the rules choose somebody else: it counts for
+    no attempt of the round. Nobody gets what they had in this round already."""
+    pool = unit.pool()
+    unit.assignments.put(before.closed(cause.value, unit.now))
+    if before.waits:
+        pool.release(before.rep_id)
+        unit.give_turn_back(before.rep_id)
+    lead = unit.leads.get(before.lead_id)
+    if lead is None or lead.cycle != before.cycle:
+        return
+    kept = kept_out(unit.history(lead), lead.round_base)
+    decision = pool.choose(unit.policy().group(lead.context()), kept)
+    settle(unit, lead, decision, before, cause, given_by=given_by)
+
+
 def pass_on(unit: Routing, lead: Lead, before: Assignment, cause: Cause) -> None:
     """An attempt came to nothing: give the lead to somebody else of this round, or to nobody."""
     pool, policy = unit.pool(), unit.policy()
     group = policy.group(lead.context())
-    if lead.attempt - lead.round_base >= policy.max_attempts:
+    if attempts_used(unit.history(lead), lead.round_base) >= policy.max_attempts:
         decision = undecided(pool, group, Unrouted.ATTEMPTS_USED)
     else:
         decision = pool.choose(group, kept_out(unit.history(lead), lead.round_base))
@@ -88,6 +107,8 @@ def settle(
     policy, now = unit.policy(), unit.now
     if decision.rep_id is None:
         decision = _final(decision, lead, policy)
+        if before is not None and decision.unrouted in ESCALATED and policy.escalate:
+            lead = _escalate(unit, lead, before)
         lead = _unroute(unit, lead, decision, policy.sla)
     else:
         if opens_round:
@@ -95,6 +116,7 @@ def settle(
         lead = replace(
             lead, attempt=lead.attempt + 1, unrouted_at=None, unrouted_reason=None, retry_at=None
         )
+        due_at, warn_at = clock(unit, decision.rep_id, policy.times(lead.grade).first_answer)
         assignment = Assignment(
             assignment_id=new_id(),
             lead_id=lead.lead_id,
@@ -105,24 +127,40 @@ def settle(
             policy_version=policy.version,
             definition_version=lead.definition_version,
             assigned_at=now,
-            due_at=now + policy.sla,
+            due_at=due_at,
+            warn_at=warn_at,
             updated_at=now,
             grade=lead.grade,
             cause=cause,
             given_by=given_by,
         )
-        unit.assign(assignment)
+        unit.assign(assignment, decision.group)
         unit.emit(_assigned(unit, assignment, before))
     unit.leads.put(lead)
     unit.decisions.put(explain(new_id(), lead, decision, policy.version, now))
 
 
-def look_again(unrouted: Unrouted, now: datetime, rested: datetime) -> datetime | None:
+def clock(unit: Routing, rep_id: str, amount: timedelta) -> tuple[datetime, datetime | None]:
+    """A deadline after so much of a rep's working time, and when they are warned of it."""
+    rep, share = unit.reps.get(rep_id), unit.policy().warn_at
+    calendar = None if rep is None else unit.calendar(rep)
+    due_at = unit.now + amount if calendar is None else calendar.add(unit.now, amount)
+    if due_at is None:  # no working time in sight: the lead must not wait for ever
+        due_at = unit.now + amount
+    if share is None or calendar is None:
+        return due_at, None
+    return due_at, min(calendar.add(unit.now, amount * share) or due_at, due_at)
+
+
+def look_again(decision: Decision, now: datetime, rested: datetime) -> datetime | None:
     """When a lead that nobody could take is looked at again; None: when a rep or the policy is
     changed, because nothing else can help."""
-    match unrouted:
+    assert decision.unrouted is not None
+    match decision.unrouted:
         case Unrouted.NO_ROOM:
             return now  # as soon as there is some
+        case Unrouted.OFF_WORK:
+            return decision.back_at
         case Unrouted.NO_REP | Unrouted.ROUNDS_USED:
             return None
         case Unrouted.ALL_HAD_IT | Unrouted.ATTEMPTS_USED:
@@ -154,9 +192,26 @@ def _unroute(unit: Routing, lead: Lead, decision: Decision, rest: timedelta) -> 
         lead,
         unrouted_at=now,
         unrouted_reason=decision.unrouted.value,
-        retry_at=look_again(decision.unrouted, now, rested),
+        retry_at=look_again(decision, now, rested),
         rest_until=rested,
     )
+
+
+def _escalate(unit: Routing, lead: Lead, last: Assignment) -> Lead:
+    """Tell the manager of whoever had it last that the round is over."""
+    team = unit.team_of(last.rep_id)
+    unit.emit(
+        LeadEscalated(
+            lead_id=lead.lead_id,
+            cycle=lead.cycle,
+            attempt=last.attempt,
+            rep_id=last.rep_id,
+            team_id=team.team_id if team is not None else None,
+            manager_id=team.manager_id if team is not None else None,
+            escalated_at=unit.now,
+        )
+    )
+    return replace(lead, escalated_at=unit.now)
 
 
 def _assigned(unit: Routing, assignment: Assignment, before: Assignment | None) -> LeadAssigned:

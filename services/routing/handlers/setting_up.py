@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from services.routing.domain.assignment import Assignment, Cause
 from services.routing.domain.choice import level
 from services.routing.domain.policy import (
     InvalidPolicy,
@@ -12,7 +13,10 @@ from services.routing.domain.policy import (
     read_policy,
     unknown_reps,
 )
-from services.routing.domain.reps import Rep, is_time_zone, starts_level
+from services.routing.domain.reps import Plate, Rep, Status, starts_level
+from services.routing.domain.working_hours import faults
+from services.routing.handlers.handing_out import take_away
+from services.routing.store.aggregates import OPEN_OF, WAITING_OF
 from services.routing.store.unit import Routing
 from shared.contracts.ids import new_id
 from shared.contracts.problems import Problem
@@ -24,7 +28,7 @@ def add_rep(unit: Routing, values: Mapping[str, Any]) -> Rep:
     rep = Rep(
         **{**values, "rep_id": values.get("rep_id") or f"rep-{new_id()}"}, created_at=unit.now
     )
-    _check_time_zone(rep)
+    _check(unit, rep)
     if rep.rep_id in pool.reps:
         raise Problem(409, "This rep exists", f"There is a rep {rep.rep_id!r}: change it instead.")
     return _put(unit, rep, levels=True)
@@ -40,8 +44,30 @@ def change_rep(unit: Routing, rep_id: str, changes: Mapping[str, Any]) -> Rep:
     if before is None:
         raise Problem(404, "No such rep", "There is no rep with this id.")
     after = replace(before, **changes)
-    _check_time_zone(after)
-    return _put(unit, after, levels=starts_level(before, after))
+    _check(unit, after)
+    put = _put(unit, after, levels=starts_level(before, after))
+    _move_what_would_breach(unit, put)
+    return put
+
+
+def _move_what_would_breach(unit: Routing, rep: Rep) -> None:
+    """Give leads to others that this rep, who is away now, can't answer in time; all of them when
+    nobody knows when they are back, and those they work on, too, when they are gone."""
+    if rep.status is Status.GONE:
+        stay: list[Assignment] = unit.assignments.select(OPEN_OF, rep_id=rep.rep_id)
+    else:
+        stay = unit.assignments.select(WAITING_OF, rep_id=rep.rep_id)
+    standing = unit.pool().reps[rep.rep_id]
+    if rep.active and standing.away is None:
+        return
+    back_at = standing.back_at if rep.active else None
+    on_leave = [one for one in rep.leave if one.holds(unit.now, rep.time_zone)]
+    if rep.active and not on_leave:
+        return  # a night is no leave: the clock stands still in it
+    moving = [one for one in stay if back_at is None or one.due_at < back_at]
+    unit.load_leads([one.lead_id for one in moving])
+    for one in moving:
+        take_away(unit, one, Cause.AWAY)
 
 
 def put_policy(unit: Routing, document: Mapping[str, Any], instead_of: int | None = None) -> int:
@@ -76,7 +102,8 @@ def put_policy(unit: Routing, document: Mapping[str, Any], instead_of: int | Non
 def _put(unit: Routing, rep: Rep, *, levels: bool) -> Rep:
     pool = unit.pool()
     before = pool.reps.get(rep.rep_id)
-    standing = rep.standing(before.waiting if before is not None else 0)
+    had = Plate() if before is None else Plate(before.waiting, before.owned, before.recent)
+    standing = unit.standing(rep, had)
     if levels:
         standing.calibration = level(standing, pool.reps.values())
     pool.join(standing)
@@ -86,10 +113,13 @@ def _put(unit: Routing, rep: Rep, *, levels: bool) -> Rep:
     return rep
 
 
-def _check_time_zone(rep: Rep) -> None:
-    if not is_time_zone(rep.time_zone):
-        detail = "not in the IANA time zone database; an example is Europe/Berlin"
-        raise _invalid([("/time_zone", detail)])
+def _check(unit: Routing, rep: Rep) -> None:
+    """Raises Problem 422 for what can't be true of a rep."""
+    errors = list(faults(rep))
+    if rep.team_id is not None and unit.teams.fetch(rep.team_id) is None:
+        errors.append(("/team_id", "no such team: add it first"))
+    if errors:
+        raise _invalid(errors)
 
 
 def _invalid(errors: Sequence[tuple[str, str]]) -> Problem:

@@ -11,6 +11,8 @@ from services.routing.domain.lead import Contact, Lead, Note
 from services.routing.domain.policy import PolicyStatus, Written
 from services.routing.domain.reps import Hours, Leave, Rep, Status, Team
 from services.routing.store.tables import (
+    OPEN_SQL,
+    UNWARNED_SQL,
     WAITING_SQL,
     assignments,
     contacts,
@@ -83,6 +85,11 @@ def _overdue(one: Assignment, given: Mapping[str, Any]) -> bool:
     return one.waits and one.due_at <= given["now"]
 
 
+def _near(one: Assignment, given: Mapping[str, Any]) -> bool:
+    unwarned = one.waits and one.warned_at is None and one.warn_at is not None
+    return unwarned and one.warn_at <= given["now"] < one.due_at
+
+
 def _due(one: Lead, given: Mapping[str, Any]) -> bool:
     waits = one.unrouted_at is not None
     return waits and one.retry_at is not None and one.retry_at <= given["now"]
@@ -96,11 +103,33 @@ OVERDUE = Selection[Assignment](
     claim=True,
 )
 """Attempts whose deadline has passed, the longest ago first."""
+TO_WARN = Selection[Assignment](
+    f"{UNWARNED_SQL} AND warn_at <= :now AND due_at > :now",
+    _near,
+    order="warn_at, assignment_id",
+    sort=lambda one: (one.warn_at, one.assignment_id),
+    claim=True,
+)
+"""Attempts whose deadline is near and whose rep has not been told so."""
 UNROUTED = Selection[Lead](
     "unrouted_at IS NOT NULL AND retry_at <= :now",
     _due,
-    order="retry_at, lead_id",
-    sort=lambda one: (one.retry_at, one.lead_id),
+    order="coalesce(grade, '~'), qualified_at, lead_id",
+    sort=lambda one: (one.grade or "~", one.qualified_at, one.lead_id),
     claim=True,
 )
-"""Leads nobody has that are due for another look, the longest waiting first."""
+"""Leads nobody has that are due for another look: the best grade first, then the oldest."""
+WAITING_OF = Selection[Assignment](
+    f"{WAITING_SQL} AND rep_id = :rep_id",
+    lambda one, given: one.waits and one.rep_id == given["rep_id"],
+    order="due_at, assignment_id",
+    sort=lambda one: (one.due_at, one.assignment_id),
+)
+"""What waits for a rep's answer, the most urgent first."""
+OPEN_OF = Selection[Assignment](
+    f"{OPEN_SQL} AND rep_id = :rep_id",
+    lambda one, given: one.closed_at is None and one.rep_id == given["rep_id"],
+    order="assignment_id",
+    sort=lambda one: one.assignment_id,
+)
+"""All that is a rep's now."""

@@ -15,6 +15,7 @@ from services.routing.domain.reps import Rep
 from services.routing.store.aggregates import ASSIGNMENTS, DECISIONS, LEADS, REPS
 from services.routing.store.tables import (
     OPEN_SQL,
+    UNWARNED_SQL,
     WAITING_SQL,
     assignments,
     contacts,
@@ -31,6 +32,10 @@ _IS_WAITING = text(WAITING_SQL)
 """Written out: with parameters neither database would use the partial indexes."""
 _FIRST_DUE = Statement(
     f"SELECT due_at FROM assignments WHERE {WAITING_SQL} ORDER BY due_at LIMIT 1"  # noqa: S608
+)
+_FIRST_WARNING = Statement(
+    f"SELECT warn_at FROM assignments WHERE {UNWARNED_SQL} "  # noqa: S608
+    "AND warn_at IS NOT NULL ORDER BY warn_at LIMIT 1"
 )
 _FIRST_RETRY = Statement(
     "SELECT retry_at FROM leads WHERE unrouted_at IS NOT NULL AND retry_at IS NOT NULL "
@@ -180,8 +185,9 @@ def inbox_of(conn: Connection, rep_id: str, limit: int = 100) -> Inbox:
 
 
 def seconds_to_deadline(conn: Connection) -> float | None:
-    """Until the next deadline; None when nothing waits for an answer."""
-    return _seconds_to(conn, _FIRST_DUE)
+    """Until the next deadline or warning; None when nothing waits for an answer."""
+    found = (_seconds_to(conn, first) for first in (_FIRST_DUE, _FIRST_WARNING))
+    return min((seconds for seconds in found if seconds is not None), default=None)
 
 
 def seconds_to_retry(conn: Connection) -> float | None:

@@ -3,15 +3,16 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from services.routing.domain.assignment import Assignment, Change
-from services.routing.domain.choice import Pool
+from services.routing.domain.calendar import Calendar, away_words
+from services.routing.domain.choice import Group, Pool, Standing
 from services.routing.domain.lead import Lead
 from services.routing.domain.policy import Compiled, Policy, PolicyStatus
-from services.routing.domain.reps import Team
+from services.routing.domain.reps import Plate, Rep, Team
 from services.routing.metrics import ASSIGNED, BREACHED, UNROUTED
 from services.routing.store.aggregates import (
     ASSIGNMENTS,
@@ -23,16 +24,23 @@ from services.routing.store.aggregates import (
     REPS,
     TEAMS,
 )
-from services.routing.store.tables import WAITING_SQL
+from services.routing.store.tables import OPEN_SQL, WAITING_SQL
 from shared.contracts.events import LeadAssigned, LeadUnrouted, SlaBreached
 from shared.db.statements import Statement
 from shared.runtime.unit import Unit
 
 _POOL = "pool"
 """The lock of whoever hands out leads: with it capacity and shares hold across processes."""
+_PLATES = Statement(
+    f"SELECT rep_id, sum(CASE WHEN {WAITING_SQL} THEN 1 ELSE 0 END) AS waiting, "  # noqa: S608
+    f"count(*) AS owned FROM assignments WHERE {OPEN_SQL} GROUP BY rep_id"
+)
 _WAITING = Statement(
     "SELECT rep_id, count(*) AS waiting FROM assignments "  # noqa: S608
     f"WHERE {WAITING_SQL} GROUP BY rep_id"
+)
+_RECENT = Statement(
+    "SELECT count(*) FROM assignments WHERE rep_id = :rep_id AND assigned_at > :since"
 )
 _IN_FORCE = Statement("SELECT version FROM policies WHERE status = 'published'")
 _NEWEST = Statement("SELECT max(version) FROM policies")
@@ -83,6 +91,7 @@ class Routing(Unit):
         self._pool: Pool | None = None
         self._policy: Policy | None = None
         self._teams: dict[str, Team] | None = None
+        self._calendars: dict[str, tuple[Rep, Calendar]] = {}
         self._of_lead: dict[str, list[str]] | None = None
 
     def load(self, keys: Sequence[str]) -> None:
@@ -111,10 +120,26 @@ class Routing(Unit):
         """All reps with their counts, locked until the transaction ends."""
         if self._pool is None:
             self.lock([_POOL])
-            waiting = self._waiting()
             everybody = sorted(self.reps.all(), key=lambda rep: rep.rep_id)
-            self._pool = Pool.of(rep.standing(waiting.get(rep.rep_id, 0)) for rep in everybody)
+            plates = self._plates(everybody)
+            self._pool = Pool.of(self.standing(rep, plates.get(rep.rep_id)) for rep in everybody)
         return self._pool
+
+    def standing(self, rep: Rep, plate: Plate | None = None) -> Standing:
+        """A rep as the choice sees them now."""
+        standing = rep.standing(plate or Plate())
+        calendar = self.calendar(rep)
+        if rep.active and not calendar.works_at(self.now):
+            standing.back_at = calendar.next_start(self.now)
+            standing.away = away_words(rep, standing.back_at, calendar.zone)
+        return standing
+
+    def calendar(self, rep: Rep) -> Calendar:
+        """A rep's working time."""
+        found = self._calendars.get(rep.rep_id)
+        if found is None or found[0] is not rep:
+            found = self._calendars[rep.rep_id] = (rep, Calendar.of(rep))
+        return found[1]
 
     def team_of(self, rep_id: str) -> Team | None:
         """The team of a rep, whom the pool has read already."""
@@ -146,16 +171,28 @@ class Routing(Unit):
             if one.cycle == lead.cycle and one.closed_at is not None
         ]
 
-    def assign(self, assignment: Assignment) -> None:
-        """Give a lead to a rep, and count it."""
-        pool = self.pool()
-        pool.give(assignment.rep_id)
-        standing, rep = pool.reps[assignment.rep_id], self.reps.get(assignment.rep_id)
-        assert rep is not None
-        self.reps.put(replace(rep, assigned=standing.assigned, last_turn=standing.last_turn))
+    def assign(self, assignment: Assignment, group: Group) -> None:
+        """Give a lead that is shared in this group to a rep, and count it."""
+        for standing in self.pool().give(assignment.rep_id, group):
+            rep = self.reps.get(standing.rep_id)
+            assert rep is not None
+            self.reps.put(
+                replace(
+                    rep,
+                    assigned=standing.assigned,
+                    calibration=standing.calibration,
+                    last_turn=standing.last_turn,
+                )
+            )
         self.assignments.put(assignment)
         if self._of_lead is not None:
             self._of_lead.setdefault(assignment.lead_id, []).append(assignment.assignment_id)
+
+    def give_turn_back(self, rep_id: str) -> None:
+        """A lead that was nothing for this rep does not count as one they had."""
+        rep, standing = self.reps.get(rep_id), self.pool().give_back(rep_id)
+        if rep is not None and standing is not None:
+            self.reps.put(replace(rep, assigned=standing.assigned))
 
     def retry_unrouted(self) -> None:
         """Have all leads nobody has looked at again at once, and offer them to everybody."""
@@ -183,11 +220,31 @@ class Routing(Unit):
             return max((one.version for one in published), default=0)
         return _IN_FORCE.run(self.conn).scalar() or 0
 
-    def _waiting(self) -> dict[str, int]:
-        """How many leads wait for each rep."""
+    def _plates(self, reps: Sequence[Rep]) -> dict[str, Plate]:
+        """What each rep has; counted only as far as their limits ask."""
+        owns = any(rep.open_limit is not None for rep in reps)
+        plates = self._open(owns)
+        for rep in reps:
+            if rep.window_limit is not None:
+                plate = plates.get(rep.rep_id, Plate())
+                plates[rep.rep_id] = replace(plate, recent=self._recent(rep))
+        return plates
+
+    def _open(self, owns: bool) -> dict[str, Plate]:
         if self.conn is None:
-            return Counter(one.rep_id for one in self.assignments if one.waits)
-        return {row.rep_id: row.waiting for row in _WAITING.run(self.conn)}
+            waiting = Counter(one.rep_id for one in self.assignments if one.waits)
+            owned = Counter(one.rep_id for one in self.assignments if one.closed_at is None)
+            return {rep_id: Plate(waiting[rep_id], count) for rep_id, count in owned.items()}
+        if owns:
+            return {row.rep_id: Plate(row.waiting, row.owned) for row in _PLATES.run(self.conn)}
+        return {row.rep_id: Plate(row.waiting) for row in _WAITING.run(self.conn)}
+
+    def _recent(self, rep: Rep) -> int:
+        since = self.now - timedelta(hours=rep.window_hours or 24)
+        if self.conn is None:
+            of_rep = (one for one in self.assignments if one.rep_id == rep.rep_id)
+            return sum(one.assigned_at > since for one in of_rep)
+        return int(_RECENT.run(self.conn, rep_id=rep.rep_id, since=since).scalar_one())
 
     def _wake(self) -> None:
         """Tell the stream and the timers of this process what they would else find later."""
@@ -198,8 +255,9 @@ class Routing(Unit):
                 changes.append(Change("contact", owner, self.now))
         if changes:
             self.after_commit(lambda: self._wakes.changed(changes))
-        if dues := [one.due_at for one in changed if one.waits]:
-            self._later(self._wakes.due, min(dues))
+        waiting = [one for one in changed if one.waits]
+        if waiting:
+            self._later(self._wakes.due, min(one.next_at for one in waiting))
         if any(not one.waits for one in changed):
             self.after_commit(lambda: self._wakes.retry(0))  # somebody may have room now
         retries = [lead.retry_at for lead in self.leads.changed if lead.retry_at is not None]

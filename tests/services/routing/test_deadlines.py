@@ -29,14 +29,15 @@ async def test_a_breach_goes_to_somebody_else_then_to_nobody(desk: Desk) -> None
     assert (first.state, second.state) == ("EXPIRED", "EXPIRED")
     events = await desk.emitted(lead.lead_id)
     assert kinds(events) == [
-        "LeadAssigned", "SlaBreached", "LeadReassigned", "SlaBreached", "LeadUnrouted",
+        "LeadAssigned", "SlaBreached", "LeadReassigned", "SlaBreached", "LeadEscalated",
+        "LeadUnrouted",
     ]  # fmt: skip
     again = events[2]
     assert isinstance(again, LeadReassigned)
     assert (again.previous_rep_id, again.cause, again.attempt) == (
         first.rep_id, "SLA_BREACHED", 2,
     )  # fmt: skip
-    assert events[4].reason == "ATTEMPTS_USED"
+    assert events[5].reason == "ATTEMPTS_USED"
 
 
 async def test_an_unrouted_lead_rests_then_goes_to_a_fresh_rep(desk: Desk) -> None:

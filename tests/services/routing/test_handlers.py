@@ -273,7 +273,7 @@ def test_who_is_woken_by_what(woken: list[tuple[str, float]]) -> None:
     unit.reps.hold([rep("ana", 1)])
     first, second = mql(), mql()
     happen(unit, first, second)
-    assert committed(unit) == [("changed", 0), ("due", 3600), ("retry", 0)]
+    assert committed(unit) == [("changed", 0), ("due", 2700), ("retry", 0)]
     later = Routing(NOON, wakes=wakes)
     later.assignments.hold(unit.assignments)
     (found,) = later.assignments
