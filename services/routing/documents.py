@@ -1,14 +1,14 @@
 """The shapes of the API: what callers send, and what they get."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.routing.domain.assignment import Assignment
 from services.routing.domain.explanation import Explanation
-from services.routing.domain.reps import Rep, Status
+from services.routing.domain.reps import Leave, Rep, Status, Team
 
 RepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -20,50 +20,99 @@ LAST_ATTEMPT = 2**31 - 1
 Zone = Annotated[str, Field(max_length=64)]
 
 
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+Words = Annotated[list[Word], Field(max_length=200)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+Period = tuple[Annotated[str, Field(max_length=5)], Annotated[str, Field(max_length=5)]]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+HoursIn = dict[Weekday, Annotated[list[Period], Field(max_length=12)]]
+
+
+class LeaveIn(BaseModel):
+    """Days away, both included, where the rep is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: date
+    last: date
+    note: Annotated[str, Field(max_length=200)] = ""
+
+
 class RepIn(BaseModel):
     """A rep to add."""
 
     model_config = ConfigDict(extra="forbid")
 
     rep_id: RepId | None = None
+    """Made of the name, if left out."""
     name: Name
     email: Email | None = None
     weight: Weight = 1
     capacity: Capacity = 20
+    """Most leads that may wait for their answer at once."""
     status: Status = Status.AVAILABLE
     active: bool = True
     """``false`` is short for the status ``paused``, ``true`` for ``available``."""
     time_zone: Zone = "UTC"
+    team_id: RepId | None = None
+    open_limit: Annotated[int, Field(ge=0, le=100_000, strict=True)] | None = None
+    """Most leads that may be theirs at once, answered or not."""
+    window_limit: Annotated[int, Field(ge=0, le=100_000, strict=True)] | None = None
+    """Most new leads in any ``window_hours`` hours."""
+    window_hours: Annotated[int, Field(ge=1, le=24 * 31, strict=True)] | None = None
+    skills: Words = []
+    languages: Annotated[list[Language], Field(max_length=50)] = []
+    """ISO 639-1."""
+    territories: Words = []
+    """ISO 3166-1 alpha-2 countries, or names of your own."""
+    hours: HoursIn | None = None
+    """Working periods by weekday, ``[["09:00", "12:00"], ["13:00", "17:30"]]``; null: always."""
+    holidays: Annotated[str, Field(max_length=16)] | None = None
+    """Whose public holidays are days off: ``DE``, or ``DE-BY`` for a part of the country."""
+    leave: Annotated[list[LeaveIn], Field(max_length=100)] = []
 
     def values(self) -> dict[str, Any]:
-        """What was sent, as a rep has it."""
-        return _values(self)
+        """A rep's fields."""
+        return rep_values(self, self.model_dump())
 
 
-class RepPatch(BaseModel):
+class RepPatch(RepIn):
     """What to change of a rep; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
-
+    rep_id: None = None
     name: Name = ""
-    email: Email | None = None
-    weight: Weight = 0
-    capacity: Capacity = 0
-    status: Status = Status.AVAILABLE
-    active: bool = True
-    time_zone: Zone = ""
 
     def values(self) -> dict[str, Any]:
-        """What was sent, as a rep has it."""
-        return _values(self, only_sent=True)
+        """The fields that were sent."""
+        return rep_values(self, self.model_dump(include=self.model_fields_set - {"rep_id"}))
 
 
-def _values(body: RepIn | RepPatch, *, only_sent: bool = False) -> dict[str, Any]:
-    values = body.model_dump(include=body.model_fields_set if only_sent else None)
+def rep_values(body: RepIn, values: dict[str, Any]) -> dict[str, Any]:
+    """What was sent as a rep has it: ``active`` is a word for a status."""
     active = values.pop("active", True)
     if "active" in body.model_fields_set and "status" not in body.model_fields_set:
         values["status"] = Status.AVAILABLE if active else Status.PAUSED
+    for name in {"skills", "languages", "territories"} & values.keys():
+        values[name] = tuple(dict.fromkeys(values[name]))
+    if "leave" in values:
+        values["leave"] = tuple(Leave(**one) for one in values["leave"])
     return values
+
+
+class TeamIn(BaseModel):
+    """A team to add or to change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    manager_id: RepId | None = None
+    """The rep who manages it."""
+
+
+class TeamPatch(TeamIn):
+    """What to change of a team; what is left out stays."""
+
+    name: Name = ""
 
 
 class ConditionIn(BaseModel):
@@ -134,9 +183,12 @@ class RejectIn(AnswerIn):
 
 def rep_json(rep: Rep) -> dict[str, Any]:
     """A rep as the API shows it."""
-    return {name: getattr(rep, name) for name in RepIn.model_fields if name != "active"} | {
-        "active": rep.active
-    }
+    return {name: getattr(rep, name) for name in RepIn.model_fields}
+
+
+def team_json(team: Team) -> dict[str, Any]:
+    """A team as the API shows it."""
+    return {"team_id": team.team_id, "name": team.name, "manager_id": team.manager_id}
 
 
 def assignment_json(assignment: Assignment) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The people leads are given to."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -117,6 +120,18 @@ class Rep:
             recent=plate.recent,
             recent_at_most=self.window_limit,
         )
+
+
+def readable_id(name: str, taken: Collection[str], prefix: str = "") -> str | None:
+    """An id that people can read, made of a name: ``rep-ana-almeida``, or with a number after it
+    when there is one already. None for a name without any letter that ASCII has a form of."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", plain)
+    if not words:
+        return None
+    first = prefix + "-".join(words)[:48].rstrip("-")
+    tries = itertools.chain([first], (f"{first}-{number}" for number in itertools.count(2)))
+    return next(one for one in tries if one not in taken)
 
 
 def starts_level(before: Rep, after: Rep) -> bool:

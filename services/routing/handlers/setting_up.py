@@ -13,7 +13,7 @@ from services.routing.domain.policy import (
     read_policy,
     unknown_reps,
 )
-from services.routing.domain.reps import Plate, Rep, Status, starts_level
+from services.routing.domain.reps import Plate, Rep, Status, Team, readable_id, starts_level
 from services.routing.domain.working_hours import faults
 from services.routing.handlers.handing_out import take_away
 from services.routing.store.aggregates import OPEN_OF, WAITING_OF
@@ -25,9 +25,8 @@ from shared.contracts.problems import Problem
 def add_rep(unit: Routing, values: Mapping[str, Any]) -> Rep:
     """Add a rep, who starts level with the others. Raises Problem 409, 422."""
     pool = unit.pool()
-    rep = Rep(
-        **{**values, "rep_id": values.get("rep_id") or f"rep-{new_id()}"}, created_at=unit.now
-    )
+    rep_id = values.get("rep_id") or readable_id(values["name"], pool.reps, "rep-")
+    rep = Rep(**{**values, "rep_id": rep_id or f"rep-{new_id()}"}, created_at=unit.now)
     _check(unit, rep)
     if rep.rep_id in pool.reps:
         raise Problem(409, "This rep exists", f"There is a rep {rep.rep_id!r}: change it instead.")
@@ -68,6 +67,47 @@ def _move_what_would_breach(unit: Routing, rep: Rep) -> None:
     unit.load_leads([one.lead_id for one in moving])
     for one in moving:
         take_away(unit, one, Cause.AWAY)
+
+
+def add_team(unit: Routing, name: str, manager_id: str | None) -> Team:
+    """Add a team. Raises Problem 422 when its manager is no rep."""
+    unit.pool()
+    _check_manager(unit, manager_id)
+    known = {team.team_id for team in unit.teams.all()}
+    team_id = readable_id(name, known) or f"team-{new_id()}"
+    team = Team(team_id, name, manager_id, unit.now)
+    unit.teams.put(team)
+    return team
+
+
+def change_team(unit: Routing, team_id: str, changes: Mapping[str, Any]) -> Team:
+    """Change a team's name or manager. Raises Problem 404, 422."""
+    unit.pool()
+    before = unit.teams.fetch(team_id)
+    if before is None:
+        raise Problem(404, "No such team", "There is no team with this id.")
+    _check_manager(unit, changes.get("manager_id"))
+    after = replace(before, **changes)
+    unit.teams.put(after)
+    return after
+
+
+def remove_team(unit: Routing, team_id: str) -> None:
+    """Remove a team that nobody is in. Raises Problem 404, 409."""
+    unit.pool()
+    team = unit.teams.fetch(team_id)
+    if team is None:
+        raise Problem(404, "No such team", "There is no team with this id.")
+    members = sorted(rep.name for rep in unit.reps if rep.team_id == team_id)
+    if members:
+        names = ", ".join(members[:5])
+        raise Problem(409, "The team has reps", f"Move them to another team first: {names}.")
+    unit.teams.remove(team)
+
+
+def _check_manager(unit: Routing, manager_id: str | None) -> None:
+    if manager_id is not None and unit.reps.get(manager_id) is None:
+        raise _invalid([("/manager_id", "no such rep: add them first, of weight 0 if need be")])
 
 
 def put_policy(unit: Routing, document: Mapping[str, Any], instead_of: int | None = None) -> int:

@@ -4,8 +4,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from services.routing.documents import PolicyIn, RepIn, RepPatch, rep_json
+from services.routing.documents import (
+    PolicyIn,
+    RepIn,
+    RepPatch,
+    TeamIn,
+    TeamPatch,
+    rep_json,
+    team_json,
+)
 from services.routing.handlers import setting_up
+from services.routing.http.callers import managed_by, only_rep
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow
@@ -13,7 +22,9 @@ from shared.runtime.paging import decode_cursor, listing
 from shared.runtime.unit import Transactions
 
 Admin = Annotated[Principal, Depends(allow(Role.ADMIN))]
-Reader = Annotated[Principal, Depends(allow(Role.ADMIN, Role.MARKETER, Role.SERVICE, Role.REP))]
+Reader = Annotated[
+    Principal, Depends(allow(Role.ADMIN, Role.MARKETER, Role.SERVICE, Role.REP, Role.MANAGER))
+]
 PolicyReader = Annotated[Principal, Depends(allow(Role.ADMIN, Role.MARKETER, Role.SERVICE))]
 
 
@@ -26,10 +37,12 @@ def reps_router(transactions: Transactions[Routing]) -> APIRouter:
     async def list_reps(
         caller: Reader, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 100
     ) -> dict[str, Any]:
-        """Everybody who gets leads; a rep sees only themselves."""
+        """Everybody who gets leads; a rep sees only themselves, a manager their teams."""
         after = decode_cursor(cursor) if cursor else ""
         found = await db.read(
-            lambda conn: queries.list_reps(conn, only=caller.rep_id, after=after, limit=limit)
+            lambda conn: queries.list_reps(
+                conn, only=only_rep(caller), manager_id=managed_by(caller), after=after, limit=limit
+            )
         )
         more = found[-1].rep_id if len(found) == limit else None
         return listing([rep_json(rep) for rep in found], more)
@@ -48,6 +61,8 @@ def reps_router(transactions: Transactions[Routing]) -> APIRouter:
             await transactions.run(lambda unit: setting_up.change_rep(unit, rep_id, changes))
         )
 
+    _teams(router, transactions)
+
     @router.get("/policy")
     async def get_policy(_: PolicyReader) -> dict[str, Any]:
         """The policy in force."""
@@ -63,3 +78,33 @@ def reps_router(transactions: Transactions[Routing]) -> APIRouter:
         return {"version": version, **document}
 
     return router
+
+
+def _teams(router: APIRouter, transactions: Transactions[Routing]) -> None:
+    @router.get("/teams")
+    async def list_teams(_: Reader) -> dict[str, Any]:
+        """Every team, by id."""
+        found = await transactions.db.read(queries.list_teams)
+        return listing([team_json(team) for team in found], None)
+
+    @router.post("/teams", status_code=201)
+    async def add_team(_: Admin, body: TeamIn) -> dict[str, Any]:
+        """Add a team; its id is made of its name."""
+        return team_json(
+            await transactions.run(
+                lambda unit: setting_up.add_team(unit, body.name, body.manager_id)
+            )
+        )
+
+    @router.patch("/teams/{team_id}")
+    async def change_team(_: Admin, team_id: str, body: TeamPatch) -> dict[str, Any]:
+        """Change a team's name or manager."""
+        changes = body.model_dump(include=body.model_fields_set)
+        return team_json(
+            await transactions.run(lambda unit: setting_up.change_team(unit, team_id, changes))
+        )
+
+    @router.delete("/teams/{team_id}", status_code=204)
+    async def remove_team(_: Admin, team_id: str) -> None:
+        """Remove a team that nobody is in."""
+        await transactions.run(lambda unit: setting_up.remove_team(unit, team_id))

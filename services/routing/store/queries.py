@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy import Connection, Select, func, or_, select, text
 
 from services.routing.domain.assignment import WAITING, Assignment, Change, State
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead
 from services.routing.domain.policy import STARTER, PolicyStatus
-from services.routing.domain.reps import Rep
-from services.routing.store.aggregates import ASSIGNMENTS, DECISIONS, LEADS, REPS
+from services.routing.domain.reps import Rep, Team
+from services.routing.store.aggregates import ASSIGNMENTS, DECISIONS, LEADS, REPS, TEAMS
 from services.routing.store.tables import (
     OPEN_SQL,
     UNWARNED_SQL,
@@ -23,6 +23,7 @@ from services.routing.store.tables import (
     leads,
     policies,
     reps,
+    teams,
 )
 from shared.db.database import database_now
 from shared.db.statements import Statement, one_of
@@ -85,13 +86,26 @@ class Inbox:
 
 
 def list_reps(
-    conn: Connection, *, only: str | None = None, after: str = "", limit: int = 100
+    conn: Connection,
+    *,
+    only: str | None = None,
+    manager_id: str | None = None,
+    after: str = "",
+    limit: int = 100,
 ) -> list[Rep]:
-    """Reps by id."""
+    """Reps by id: all of them, one, or a manager and those of their teams."""
     query = REPS.query().where(reps.c.rep_id > after).order_by(reps.c.rep_id).limit(limit)
     if only is not None:
         query = query.where(reps.c.rep_id == only)
+    if manager_id is not None:
+        managed = select(teams.c.team_id).where(teams.c.manager_id == manager_id)
+        query = query.where(or_(reps.c.team_id.in_(managed), reps.c.rep_id == manager_id))
     return REPS.items(conn.execute(query))
+
+
+def list_teams(conn: Connection) -> list[Team]:
+    """Teams by id."""
+    return TEAMS.items(conn.execute(TEAMS.query().order_by(teams.c.team_id)))
 
 
 def loads(conn: Connection) -> list[Load]:
