@@ -221,6 +221,7 @@ class Stack:
             values |= {
                 "LEADLOOP_DATABASE_URL": self.database_url,
                 "LEADLOOP_BROKER_URL": self.kafka.url,
+                "LEADLOOP_PEER_URLS": urls,
                 "PORT": str(port),
                 **self.settings,
             }

@@ -17,7 +17,9 @@ from shared.bus.api import BusUnavailable, MissingTopics
 from shared.db.database import Database
 from shared.db.migrations import migrate
 from shared.runtime.parts import Loop, Part
+from shared.runtime.peers import Peers
 from shared.runtime.service import Service
+from shared.web.links import Links
 from tests.shared.toy.embedded import MIGRATIONS
 from tests.shared.toy.waiting import until
 
@@ -69,7 +71,9 @@ class Stage:
         self.service = Service("qualify", FastAPI(), db, MIGRATIONS, [self.one, self.two])
         bus: Any = self.broker
         app: Any = None
-        product = Product(Settings(), [self.service], access, bus, {"qualify": db}, app)
+        product = Product(
+            Settings(), [self.service], access, bus, {"qualify": db}, app, Peers(Links())
+        )
         self.starter = Starter(product)
         self.service.parts[:0] = self.starter.of(self.service)
 
