@@ -4,9 +4,11 @@ from functools import partial
 from pathlib import Path
 
 from services.routing.consumer import HANDLERS
+from services.routing.domain.accounts import Remembered
 from services.routing.domain.policy import STARTER, Compiled
 from services.routing.domain.reps import Status
 from services.routing.handlers import deadlines, setting_up
+from services.routing.http.accounts import accounts_router
 from services.routing.http.assignments import assignments_router
 from services.routing.http.reps import reps_router
 from services.routing.http.stream import Changes, stream_router
@@ -27,6 +29,8 @@ NAME = "routing"
 MIGRATIONS = Path(__file__).parent / "migrations"
 AT_MOST = {"sqlite": 15.0, "postgresql": 2.0}
 """Longest time between two looks at the clock: in a SQLite file nobody else sets deadlines."""
+MAX_BODY_BYTES = 1024 * 1024
+"""Some ten thousand accounts in one table; only admins may send one."""
 COUNT_SECONDS = 15.0
 """How often the leads that nobody has are counted for operators."""
 SAMPLE_REPS = (
@@ -45,15 +49,19 @@ def build(settings: Settings, infra: Infra) -> Service:
     count = Timer("routing.count", every=COUNT_SECONDS, run=lambda: _count(infra.db))
     wakes = Wakes(changed=hub.tell, due=breaches.soon, retry=sweeper.soon)
     transactions = Transactions(
-        infra.db, infra.clock, partial(Routing, compiled=Compiled(), wakes=wakes)
+        infra.db,
+        infra.clock,
+        partial(Routing, compiled=Compiled(), remembered=Remembered(), wakes=wakes),
     )
     app = create_app(
         NAME,
         "routing",
         infra,
+        max_body=MAX_BODY_BYTES,
         description="Hands each MQL to exactly one rep and runs the clock on their answer.",
     )
     app.include_router(reps_router(transactions))
+    app.include_router(accounts_router(transactions))
     app.include_router(assignments_router(transactions))
     app.include_router(stream_router(hub))
     app.include_router(pages_router(transactions))

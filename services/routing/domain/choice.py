@@ -57,9 +57,14 @@ class Standing:
         return self.active and self.weight > 0
 
     @property
+    def is_here(self) -> bool:
+        """Whether this rep is at work and has room."""
+        return self.active and self.away is None and self.full is None
+
+    @property
     def has_room(self) -> bool:
-        """Whether this rep may get one more lead."""
-        return self.shares and self.away is None and self.full is None
+        """Whether this rep may get one more of the leads that are shared out."""
+        return self.shares and self.is_here
 
     @property
     def full(self) -> str | None:
@@ -199,6 +204,20 @@ class Pool:
             )
         reason = _because(best, candidates)
         return Decision(best[3], reason, candidates, group.rule_id, None, left_out, group)
+
+    def appoint(
+        self, rep_id: str, group: Group, excluded: Mapping[str, str], reason: str
+    ) -> Decision:
+        """The decision for a rep whom something else than their turn speaks for. The others are
+        told of as ever."""
+        ranks = self._ranks(group)
+        own = next((rank for rank in ranks if rank[3] == rep_id), None)
+        candidates = self._candidates(group, ranks, excluded, own)
+        if own is None:  # the rules would not have let them have it
+            told = _candidate(self.reps[rep_id], Group(), excluded, None)
+            candidates = (told, *(one for one in candidates if one.rep_id != rep_id))[:KEPT]
+        left_out = len(self.reps) - len(candidates)
+        return Decision(rep_id, reason, candidates, group.rule_id, None, left_out, group)
 
     def give(self, rep_id: str, group: Group = EVERYBODY) -> list[Standing]:
         """Count one more lead for this rep, and credit those of the group who are not at work with

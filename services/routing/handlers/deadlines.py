@@ -7,7 +7,7 @@ from typing import Final
 from services.routing.domain.assignment import Cause, kept_out_of_new_round
 from services.routing.domain.choice import Decision, Unrouted
 from services.routing.domain.lead import Lead
-from services.routing.handlers.handing_out import look_again, pass_on, settle
+from services.routing.handlers.handing_out import choose, look_again, pass_on, settle
 from services.routing.store.aggregates import OVERDUE, TO_WARN, UNROUTED
 from services.routing.store.unit import Routing
 from shared.contracts.events import SlaBreached, SlaWarned
@@ -87,10 +87,9 @@ def sweep_unrouted(unit: Routing, limit: int = BATCH) -> int:
 
 
 def _open_round(unit: Routing, lead: Lead) -> Decision:
-    pool, group = unit.pool(), unit.policy().group(lead.context())
     rested = lead.rest_until is None or lead.rest_until <= unit.now
     decisions = (
-        pool.choose(group, excluded)
+        choose(unit, lead, excluded)
         for excluded in kept_out_of_new_round(unit.history(lead), rested=rested)
     )
     first = next(decisions)

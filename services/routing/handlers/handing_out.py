@@ -41,8 +41,8 @@ def on_lead_qualified(event: Event[LeadQualified], unit: Routing) -> None:
         if owner.waits:
             pool.release(owner.rep_id)
         unit.assignments.put(owner.closed("NEW_CYCLE", unit.now))
-    lead = _lead(data, unit.now)
-    decision = pool.choose(unit.policy().group(lead.context()), {})
+    lead = _of_account(unit, _lead(data, unit.now))
+    decision = choose(unit, lead, {})
     settle(unit, lead, decision, opens_round=True)
 
 
@@ -66,6 +66,30 @@ def on_outcome_recorded(event: Event[OutcomeRecorded], unit: Routing) -> None:
         unit.assignments.put(owner.closed(data.stage.value, unit.now))
 
 
+def choose(unit: Routing, lead: Lead, excluded: Mapping[str, str]) -> Decision:
+    """Whom the rules give a lead to: who looks after its account, or their stand-in; else whoever
+    is due of those that the policy lets have it."""
+    pool, group = unit.pool(), unit.policy().group(lead.context())
+    account = unit.account(lead.account_id)
+    if account is not None:
+        words = (
+            (account.owner_id, f"looks after {account.name}, whose lead it is"),
+            (account.stand_in_id, f"stands in for whoever looks after {account.name}"),
+        )
+        for rep_id, why in words:
+            rep = pool.reps.get(rep_id or "")
+            if rep is not None and rep.is_here and rep.rep_id not in excluded:
+                return pool.appoint(rep.rep_id, group, excluded, f"{why}: {lead.account_reason}")
+    return pool.choose(group, excluded)
+
+
+def _of_account(unit: Routing, lead: Lead) -> Lead:
+    match = unit.known_accounts().match(lead.facts)
+    if match is None:
+        return lead
+    return replace(lead, account_id=match.account.account_id, account_reason=match.reason[:200])
+
+
 def take_away(unit: Routing, before: Assignment, cause: Cause, given_by: str | None = None) -> None:
     """End an attempt that is nobody's fault, and have the rules choose somebody else: it counts for
     no attempt of the round. Nobody gets what they had in this round already."""
@@ -78,7 +102,7 @@ def take_away(unit: Routing, before: Assignment, cause: Cause, given_by: str | N
     if lead is None or lead.cycle != before.cycle:
         return
     kept = kept_out(unit.history(lead), lead.round_base)
-    decision = pool.choose(unit.policy().group(lead.context()), kept)
+    decision = choose(unit, lead, kept)
     settle(unit, lead, decision, before, cause, given_by=given_by)
 
 
@@ -89,7 +113,7 @@ def pass_on(unit: Routing, lead: Lead, before: Assignment, cause: Cause) -> None
     if attempts_used(unit.history(lead), lead.round_base) >= policy.max_attempts:
         decision = undecided(pool, group, Unrouted.ATTEMPTS_USED)
     else:
-        decision = pool.choose(group, kept_out(unit.history(lead), lead.round_base))
+        decision = choose(unit, lead, kept_out(unit.history(lead), lead.round_base))
     settle(unit, lead, decision, before, cause)
 
 

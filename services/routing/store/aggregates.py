@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from services.routing.domain.accounts import Account, Domain
 from services.routing.domain.assignment import Assignment, Cause, State
 from services.routing.domain.choice import Candidate
 from services.routing.domain.explanation import Explanation
@@ -14,6 +15,8 @@ from services.routing.store.tables import (
     OPEN_SQL,
     UNWARNED_SQL,
     WAITING_SQL,
+    account_domains,
+    accounts,
     assignments,
     contacts,
     decisions,
@@ -71,6 +74,8 @@ REPS = Aggregate(
     },
 )
 TEAMS = Aggregate(teams, Team, fixed=("created_at",))
+ACCOUNTS = Aggregate(accounts, Account, fixed=("created_at",))
+DOMAINS = Aggregate(account_domains, Domain)
 POLICIES = Aggregate(policies, Written, decode={"status": PolicyStatus})
 NOTES = Aggregate(notes, Note)
 DECISIONS = Aggregate(

@@ -1,5 +1,6 @@
 """What the API, the pages, the stream and the timers read: never a lock, never a write."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,16 +8,19 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Select, func, or_, select, text
 
+from services.routing.domain.accounts import Account
 from services.routing.domain.assignment import WAITING, Assignment, Change, State
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead
 from services.routing.domain.policy import STARTER, PolicyStatus
 from services.routing.domain.reps import Rep, Team
-from services.routing.store.aggregates import ASSIGNMENTS, DECISIONS, LEADS, REPS, TEAMS
+from services.routing.store.aggregates import ACCOUNTS, ASSIGNMENTS, DECISIONS, LEADS, REPS, TEAMS
 from services.routing.store.tables import (
     OPEN_SQL,
     UNWARNED_SQL,
     WAITING_SQL,
+    account_domains,
+    accounts,
     assignments,
     contacts,
     decisions,
@@ -106,6 +110,22 @@ def list_reps(
 def list_teams(conn: Connection) -> list[Team]:
     """Teams by id."""
     return TEAMS.items(conn.execute(TEAMS.query().order_by(teams.c.team_id)))
+
+
+def list_accounts(
+    conn: Connection, after: str, limit: int | None
+) -> list[tuple[Account, list[str]]]:
+    """Accounts with their domains, by id; all of them without a ``limit``."""
+    query = ACCOUNTS.query().where(accounts.c.account_id > after).order_by(accounts.c.account_id)
+    found = ACCOUNTS.items(conn.execute(query.limit(limit)))
+    owned = select(account_domains).order_by(account_domains.c.domain)
+    if limit is not None:
+        ids = [one.account_id for one in found]
+        owned = owned.where(account_domains.c.account_id.in_(ids))
+    domains = defaultdict[str, list[str]](list)
+    for row in conn.execute(owned):
+        domains[row.account_id].append(row.domain)
+    return [(one, domains[one.account_id]) for one in found]
 
 
 def loads(conn: Connection) -> list[Load]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from services.routing.domain.accounts import Account, Accounts, Remembered
 from services.routing.domain.assignment import Assignment, Change
 from services.routing.domain.calendar import Calendar, away_words
 from services.routing.domain.choice import Group, Pool, Standing
@@ -15,9 +16,11 @@ from services.routing.domain.policy import Compiled, Policy, PolicyStatus
 from services.routing.domain.reps import Plate, Rep, Team
 from services.routing.metrics import ASSIGNED, BREACHED, UNROUTED
 from services.routing.store.aggregates import (
+    ACCOUNTS,
     ASSIGNMENTS,
     CONTACTS,
     DECISIONS,
+    DOMAINS,
     LEADS,
     NOTES,
     POLICIES,
@@ -27,6 +30,7 @@ from services.routing.store.aggregates import (
 from services.routing.store.tables import OPEN_SQL, WAITING_SQL
 from shared.contracts.events import LeadAssigned, LeadUnrouted, SlaBreached
 from shared.db.statements import Statement
+from shared.db.types import read_time
 from shared.runtime.unit import Unit
 
 _POOL = "pool"
@@ -44,6 +48,7 @@ _RECENT = Statement(
 )
 _IN_FORCE = Statement("SELECT version FROM policies WHERE status = 'published'")
 _NEWEST = Statement("SELECT max(version) FROM policies")
+_NEWEST_ACCOUNT = Statement("SELECT max(updated_at) FROM accounts")
 _RETRY = Statement(
     "UPDATE leads SET retry_at = :now, rest_until = :now, rounds = 0 WHERE unrouted_at IS NOT NULL"
 )
@@ -75,6 +80,7 @@ class Routing(Unit):
         now: datetime,
         conn: Connection | None = None,
         compiled: Compiled | None = None,
+        remembered: Remembered | None = None,
         wakes: Wakes | None = None,
     ) -> None:
         super().__init__(now, conn)
@@ -82,14 +88,18 @@ class Routing(Unit):
         self.assignments = self.rows(ASSIGNMENTS)
         self.reps = self.rows(REPS)
         self.teams = self.rows(TEAMS)
+        self.accounts = self.rows(ACCOUNTS)
+        self.domains = self.rows(DOMAINS)
         self.policies = self.rows(POLICIES)
         self.notes = self.rows(NOTES)
         self.decisions = self.rows(DECISIONS)
         self.contacts = self.rows(CONTACTS)
         self._compiled = compiled or Compiled()
+        self._remembered = remembered or Remembered()
         self._wakes = wakes or Wakes()
         self._pool: Pool | None = None
         self._policy: Policy | None = None
+        self._accounts: Accounts | None = None
         self._teams: dict[str, Team] | None = None
         self._calendars: dict[str, tuple[Rep, Calendar]] = {}
         self._of_lead: dict[str, list[str]] | None = None
@@ -149,6 +159,30 @@ class Routing(Unit):
         if self._teams is None:
             self._teams = {team.team_id: team for team in self.teams.all()}
         return self._teams.get(rep.team_id)
+
+    def known_accounts(self) -> Accounts:
+        """All accounts, read again only when one has changed."""
+        if self.conn is None:
+            return Accounts.of(self.accounts, self.domains)
+        if self._accounts is None:
+            newest = self.newest_account()
+            found = self._remembered.find(newest)
+            if found is None:
+                found = Accounts.of(self.accounts.all(), self.domains.all())
+                self._remembered.keep(newest, found)
+            self._accounts = found
+        return self._accounts
+
+    def account(self, account_id: str | None) -> Account | None:
+        """An account, as it is now."""
+        return None if account_id is None else self.known_accounts().by_id.get(account_id)
+
+    def newest_account(self) -> datetime | None:
+        """When an account was changed last; None while there is none."""
+        if self.conn is None:
+            return max((one.updated_at for one in self.accounts), default=None)
+        stored = _NEWEST_ACCOUNT.run(self.conn).scalar()
+        return read_time(stored) if isinstance(stored, str) else stored
 
     def attempts(self, lead_id: str) -> list[Assignment]:
         """The attempts of a loaded lead, of all cycles."""
