@@ -10,6 +10,7 @@ from services.routing.domain.reps import Status
 from services.routing.handlers import deadlines, setting_up
 from services.routing.http.accounts import accounts_router
 from services.routing.http.assignments import assignments_router
+from services.routing.http.board import board_router
 from services.routing.http.reps import reps_router
 from services.routing.http.stream import Changes, stream_router
 from services.routing.metrics import UNROUTED_NOW
@@ -63,6 +64,7 @@ def build(settings: Settings, infra: Infra) -> Service:
     app.include_router(reps_router(transactions))
     app.include_router(accounts_router(transactions))
     app.include_router(assignments_router(transactions))
+    app.include_router(board_router(transactions))
     app.include_router(stream_router(hub))
     app.include_router(pages_router(transactions))
     consumer = Consumer(

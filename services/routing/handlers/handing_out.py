@@ -106,6 +106,27 @@ def take_away(unit: Routing, before: Assignment, cause: Cause, given_by: str | N
     settle(unit, lead, decision, before, cause, given_by=given_by)
 
 
+def give_to(
+    unit: Routing,
+    lead: Lead,
+    before: Assignment | None,
+    rep_id: str,
+    reason: str,
+    cause: Cause,
+    given_by: str | None = None,
+) -> None:
+    """Give a lead to somebody whom a person has chosen, whatever the rules say, and end the attempt
+    ``before`` it, which counts for no attempt of the round."""
+    pool = unit.pool()
+    if before is not None:
+        unit.assignments.put(before.closed(cause.value, unit.now))
+        if before.waits:
+            pool.release(before.rep_id)
+            unit.give_turn_back(before.rep_id)
+    decision = pool.appoint(rep_id, unit.policy().group(lead.context()), {}, reason)
+    settle(unit, lead, decision, before, cause, given_by=given_by)
+
+
 def pass_on(unit: Routing, lead: Lead, before: Assignment, cause: Cause) -> None:
     """An attempt came to nothing: give the lead to somebody else of this round, or to nobody."""
     pool, policy = unit.pool(), unit.policy()

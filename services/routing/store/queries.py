@@ -33,7 +33,7 @@ from shared.db.database import database_now
 from shared.db.statements import Statement, one_of
 from shared.db.types import read_time
 
-_IS_WAITING = text(WAITING_SQL)
+IS_WAITING = text(WAITING_SQL)
 """Written out: with parameters neither database would use the partial indexes."""
 _FIRST_DUE = Statement(
     f"SELECT due_at FROM assignments WHERE {WAITING_SQL} ORDER BY due_at LIMIT 1"  # noqa: S608
@@ -132,7 +132,7 @@ def loads(conn: Connection) -> list[Load]:
     """Everybody, with their counts."""
     query = (
         select(assignments.c.rep_id, func.count().label("waiting"))
-        .where(_IS_WAITING)
+        .where(IS_WAITING)
         .group_by(assignments.c.rep_id)
     )
     waiting = {row.rep_id: row.waiting for row in conn.execute(query)}
@@ -165,7 +165,7 @@ def list_assignments(
     if states:
         query = query.where(assignments.c.state.in_([state.value for state in states]))
         if WAITING.issuperset(states):
-            query = query.where(_IS_WAITING)  # few, however many there were: they have an index
+            query = query.where(IS_WAITING)  # few, however many there were: they have an index
     if lead_id is not None:
         query = query.where(assignments.c.lead_id == lead_id)
     if before is not None:
@@ -209,7 +209,7 @@ def inbox_of(conn: Connection, rep_id: str, limit: int = 100) -> Inbox:
     mine = ASSIGNMENTS.query().where(
         assignments.c.rep_id == rep_id, assignments.c.closed_at.is_(None)
     )
-    waiting = mine.where(_IS_WAITING).order_by(assignments.c.due_at).limit(limit)
+    waiting = mine.where(IS_WAITING).order_by(assignments.c.due_at).limit(limit)
     working = (
         mine.where(assignments.c.state == State.ACCEPTED.value)
         .order_by(assignments.c.answered_at.desc())

@@ -161,6 +161,10 @@ class Desk:
         """All open assignments."""
         return await self.rows(select(assignments).where(assignments.c.closed_at.is_(None)))
 
+    async def rows_of_assignments(self) -> list[Any]:
+        """All attempts there ever were."""
+        return await self.rows(select(assignments))
+
     async def rows(self, query: Select[Any]) -> list[Any]:
         return await self.db.read(lambda conn: list(conn.execute(query)))
 

@@ -1,0 +1,115 @@
+"""What a manager does with the leads of their teams: move them, one or many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.routing.domain.assignment import Assignment, Cause
+from services.routing.domain.lead import Lead
+from services.routing.domain.reps import Status
+from services.routing.handlers.handing_out import choose, give_to, settle, take_away
+from services.routing.store.unit import Routing
+from shared.contracts.problems import Problem
+
+_BY_HAND = "a manager chose them"
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """Who moves leads. ``manager_id`` confines them to their teams; None: everybody's."""
+
+    key_id: str
+    manager_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of one lead that was to be moved."""
+
+    lead_id: str
+    rep_id: str | None
+    """Who has it now; None: nobody can take it."""
+    why: str = ""
+    """Why it was not moved, if it was not."""
+
+
+def move(
+    unit: Routing, lead_ids: Sequence[str], to_rep_id: str | None, mover: Mover
+) -> list[Moved]:
+    """Move leads to a rep, or, without one, by the rules. Each is moved or said why not.
+
+    Raises Problem 403 for a rep or a lead outside the manager's teams, 422 for a rep who can't take
+    any. What a rep works on moves only to somebody; the rules leave it with them.
+    """
+    unit.pool()
+    unit.load_leads(lead_ids)
+    ours = _of_teams(unit, mover.manager_id)
+    if to_rep_id is not None:
+        _check_target(unit, to_rep_id, ours)
+    return [_move(unit, lead_id, to_rep_id, ours, mover) for lead_id in dict.fromkeys(lead_ids)]
+
+
+def _move(
+    unit: Routing, lead_id: str, to_rep_id: str | None, ours: set[str] | None, mover: Mover
+) -> Moved:
+    lead, owner = unit.leads.get(lead_id), unit.owner(lead_id)
+    has_it = None if owner is None else owner.rep_id
+    if lead is None:
+        return Moved(lead_id, None, "no such lead has come to routing")
+    if ours is not None and has_it is not None and has_it not in ours:
+        return Moved(lead_id, None, "it is with a rep of another team")
+    why = _stays(lead, owner, to_rep_id)
+    if why:
+        return Moved(lead_id, has_it, why)
+    if to_rep_id is not None:
+        give_to(unit, lead, owner, to_rep_id, _BY_HAND, Cause.MOVED, mover.key_id)
+    elif owner is not None:
+        take_away(unit, owner, Cause.MOVED, mover.key_id)
+    else:
+        decision = choose(unit, lead, {})
+        if decision.rep_id is None:
+            return Moved(lead_id, None, decision.reason)
+        settle(unit, lead, decision, None, Cause.MOVED, opens_round=True, given_by=mover.key_id)
+    now = unit.owner(lead_id)
+    return Moved(lead_id, None if now is None else now.rep_id)
+
+
+def _stays(lead: Lead, owner: Assignment | None, to_rep_id: str | None) -> str:
+    """Why a lead can't be moved so; empty when it can."""
+    if owner is None:
+        # Rejected for good, recycled or done with: it is not routing's to give.
+        return "" if lead.unrouted_at is not None else "it waits for nobody"
+    if owner.rep_id == to_rep_id:
+        return "they have it already"
+    if to_rep_id is None and not owner.waits:
+        return "somebody works on it: name who is to have it"
+    return ""
+
+
+def _of_teams(unit: Routing, manager_id: str | None) -> set[str] | None:
+    """The reps of a manager's teams, and themselves; None: everybody."""
+    if manager_id is None:
+        return None
+    managed = {team.team_id for team in unit.teams.all() if team.manager_id == manager_id}
+    return {rep.rep_id for rep in unit.reps if rep.team_id in managed} | {manager_id}
+
+
+def _check_target(unit: Routing, rep_id: str, ours: set[str] | None) -> None:
+    rep = unit.reps.get(rep_id)
+    if rep is None:
+        raise _refused(422, "No such rep", "There is no rep with this id.")
+    if ours is not None and rep_id not in ours:
+        raise _refused(403, "Not your team", f"{rep.name} is in none of your teams.")
+    standing = unit.pool().reps[rep_id]
+    if rep.status is not Status.AVAILABLE:
+        raise _refused(422, "They get no leads", f"{rep.name} is {rep.status.value}.")
+    if any(one.holds(unit.now, rep.time_zone) for one in rep.leave):
+        raise _refused(422, "They are on leave", f"{rep.name} is {standing.away or 'on leave'}.")
+
+
+def _refused(status: int, title: str, detail: str) -> Problem:
+    return Problem(
+        status,
+        title,
+        f"{detail} Choose somebody else; nothing was changed.",
+        errors=[{"pointer": "/rep_id", "detail": detail}],
+    )
