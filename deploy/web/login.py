@@ -6,14 +6,11 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from deploy.web.attempts import Attempts
-from deploy.web.front import pages
-from shared.access import Principal, Role, check_csrf, visitor
+from deploy.web.front import HOMES, home, pages
+from shared.access import Principal, check_csrf, visitor
 from shared.access.http import access_of, begin_session, end_session, same_origin
 from shared.contracts.problems import Problem
-from shared.web import Links, local_path
-
-PEOPLE = frozenset({Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN})
-"""Whose keys open pages; the others are for programs."""
+from shared.web import local_path
 
 Visitor = Annotated[Principal | None, Depends(visitor)]
 
@@ -58,13 +55,13 @@ def router() -> APIRouter:
                 "This key is not known, or it has been revoked. Check that you copied all of it."
             )
             return _form(request, come_back_to, message, status_code=422)
-        if principal.role not in PEOPLE:
+        if principal.role not in HOMES:
             message = (
                 f"This key has the role {principal.role.value}: it is for programs, not pages."
             )
             return _form(request, come_back_to, message, status_code=422)
         attempts.succeeded(client)
-        start = _start(request.app.state.links, principal)
+        start = home(request.app.state.links, principal.role)
         response = RedirectResponse(local_path(come_back_to, default=start), status_code=303)
         begin_session(request, response, principal)
         return response
@@ -105,14 +102,3 @@ async def _principal(request: Request, key: str) -> Principal | None:
         if problem.status == 401:
             return None
         raise
-
-
-def _start(links: Links, principal: Principal) -> str:
-    """Where somebody's work is, if they did not come from a page."""
-    match principal.role:
-        case Role.REP:
-            return links.routing + "/routing/inbox"
-        case Role.MARKETER:
-            return links.feedback + "/feedback/"
-        case _:
-            return "/"

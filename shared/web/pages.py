@@ -124,20 +124,42 @@ def templates(*folders: Path) -> Pages:
     return Pages(*folders)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place of the product, and the roles that it is open to."""
+
+    label: str
+    service: str
+    path: str
+    prefixes: tuple[str, ...]
+    roles: frozenset[str]
+
+
+_PEOPLE = frozenset({"rep", "manager", "marketer", "admin"})
+_PLACES = (
+    _Place("Inbox", "routing", "/routing/inbox", ("/routing/inbox",), frozenset({"rep", "admin"})),
+    _Place(
+        "Board", "routing", "/routing/board", ("/routing/board",), frozenset({"manager", "admin"})
+    ),
+    _Place("Definitions", "qualify", "/qualify/", ("/qualify/",), _PEOPLE),
+    _Place("Feedback", "feedback", "/feedback/", ("/feedback/",), frozenset({"marketer", "admin"})),
+    _Place("Reps", "routing", "/routing/", ("/routing/",), frozenset({"admin"})),
+)
+_FORM = _Place("Form", "capture", "/capture/forms/demo", ("/capture/forms",), frozenset())
+
+
 def navigation(links: Links, path: str, principal: Any) -> list[NavItem]:
-    """The header's places; a rep does not see the one that is closed to reps."""
-    places = [
-        ("Form", links.capture + "/capture/forms/demo", "/capture/forms"),
-        ("Inbox", links.routing + "/routing/inbox", "/routing/"),
-        ("Definitions", links.qualify + "/qualify/", "/qualify/"),
-        ("Feedback", links.feedback + "/feedback/", "/feedback/"),
-    ]
-    if principal is not None and principal.role == "rep":
-        places.pop()
-    in_reference = path.endswith("/docs")
+    """The header's places: what is open to this role, and for visitors the form alone."""
+    role = principal.role.value if principal is not None else None
+    places = [one for one in _PLACES if role in one.roles]
+    if role is None or role in ("marketer", "admin"):
+        places.append(_FORM)
+    here = "" if path.endswith("/docs") else path
+    # The longest that fits: the set-up's path begins the inbox's, too.
+    fits = [(len(p), one) for one in places for p in one.prefixes if here.startswith(p)]
+    current = max(fits, key=lambda found: found[0], default=(0, None))[1]
     return [
-        NavItem(label, href, path.startswith(prefix) and not in_reference)
-        for label, href, prefix in places
+        NavItem(one.label, getattr(links, one.service) + one.path, one is current) for one in places
     ]
 
 

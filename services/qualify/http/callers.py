@@ -10,7 +10,9 @@ from shared.access import Principal, Role, allow
 from shared.contracts.problems import Problem
 from shared.scorecard.definition import InvalidDefinition
 
-Reader = Annotated[Principal, Depends(allow(Role.REP, Role.MARKETER, Role.ADMIN, Role.SERVICE))]
+Reader = Annotated[
+    Principal, Depends(allow(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN, Role.SERVICE))
+]
 Author = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
 Explained = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN, Role.SERVICE))]
 Moment = Annotated[

@@ -11,7 +11,8 @@ from shared.contracts.problems import Problem
 from shared.db.database import Database
 
 Reader = Annotated[
-    Principal, Depends(page_principal(Role.REP, Role.MARKETER, Role.ADMIN, Role.SERVICE))
+    Principal,
+    Depends(page_principal(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN, Role.SERVICE)),
 ]
 Author = Annotated[Principal, Depends(page_principal(Role.MARKETER, Role.ADMIN))]
 

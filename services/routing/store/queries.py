@@ -185,6 +185,12 @@ def contact_of(conn: Connection, lead_id: str) -> dict[str, Any] | None:
     return conn.execute(query).scalar_one_or_none()
 
 
+def contacts_of(conn: Connection, lead_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Who these leads are, as far as it is known."""
+    rows = conn.execute(select(contacts).where(contacts.c.lead_id.in_(lead_ids)))
+    return {row.lead_id: row.contact for row in rows}
+
+
 def lead_decisions(conn: Connection, lead_id: str, limit: int = 100) -> list[Explanation]:
     """The newest decisions about a lead, newest first."""
     query = (

@@ -13,6 +13,7 @@ from services.routing.domain.reps import Rep
 from services.routing.handlers import answers
 from services.routing.store import queries
 from services.routing.store.unit import Routing
+from services.routing.web.board_pages import add_board_pages
 from services.routing.web.notices import NOTICES
 from services.routing.web.setup_pages import add_setup_pages
 from services.routing.web.views import view
@@ -33,6 +34,7 @@ def pages_router(transactions: Transactions[Routing]) -> APIRouter:
     pages = templates(Path(__file__).parent / "templates")
     _inbox(router, transactions, pages)
     _answers(router, transactions)
+    add_board_pages(router, transactions, pages)
     add_setup_pages(router, transactions, pages)
     return router
 

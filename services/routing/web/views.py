@@ -70,7 +70,7 @@ def view(card: Card, now: datetime, names: Mapping[str, str]) -> LeadView:
         lead_id=a.lead_id,
         attempt=a.attempt,
         state=a.state,
-        name=_name(person),
+        name=lead_name(person),
         title_line=_title_line(person, lead.facts if lead else {}),
         email=person.get("email"),
         phone=person.get("phone"),
@@ -109,7 +109,8 @@ def urgency(left: float, total: float) -> str:
     return "bad" if left < soon / 3 else "warn" if left < soon else "ok"
 
 
-def _name(person: Mapping[str, Any]) -> str:
+def lead_name(person: Mapping[str, Any]) -> str:
+    """What a lead is called on a page."""
     name = " ".join(filter(None, (person.get("first_name"), person.get("last_name"))))
     return name or person.get("email") or person.get("phone") or "Contact details on their way"
 

@@ -49,7 +49,7 @@ async def test_logging_in_sets_a_cookie_scripts_cannot_read(
     assert "SameSite=lax" in cookie
     assert "Secure" not in cookie, "this test speaks plain http"
     assert key not in cookie
-    page = await client.get("/")
+    page = await client.get("/login")
     assert "anna" in page.text
     assert 'action="/logout"' in page.text
 
@@ -59,7 +59,8 @@ async def test_logging_in_sets_a_cookie_scripts_cannot_read(
     [
         (Role.REP, "anna", "/routing/inbox"),
         (Role.MARKETER, None, "http://127.0.0.1:8004/feedback/"),
-        (Role.ADMIN, None, "/"),
+        (Role.MANAGER, "maria", "/routing/board"),
+        (Role.ADMIN, None, "/routing/board"),
     ],
 )
 async def test_everybody_starts_where_their_work_is(
@@ -68,6 +69,8 @@ async def test_everybody_starts_where_their_work_is(
     _, key = await front.key(role, rep_id)
     answer = await client.post("/login", data={"key": key})
     assert answer.headers["location"] == start
+    home = await client.get("/")
+    assert (home.status_code, home.headers["location"]) == (303, start)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ async def test_the_login_leads_to_no_other_site(
     assert "evil" not in page.text
     _, key = await front.key(Role.ADMIN)
     answer = await client.post("/login", data={"key": key, "next": elsewhere})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/routing/board")
 
 
 async def test_a_wrong_key_is_answered_politely_and_not_repeated(
@@ -149,7 +152,7 @@ async def test_logging_out_needs_the_token_and_ends_the_session(
     await client.post("/login", data={"key": key})
     assert (await client.post("/logout")).status_code == 403
     assert COOKIE in client.cookies
-    token = re.search(r'name="csrf_token" value="([^"]+)"', (await client.get("/")).text)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', (await client.get("/login")).text)
     assert token is not None
     answer = await client.post("/logout", data={"csrf_token": token[1]})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")

@@ -22,7 +22,7 @@ async def test_somebody_logs_in_by_keyboard_and_out_again(browser: Browser, fron
     _, key = await front.key(Role.REP, "anna")
     context = await browser.new_context(java_script_enabled=False)
     page = await context.new_page()
-    await page.goto(f"{front.url}/login?next=/")
+    await page.goto(f"{front.url}/login?next=/login")
     await expect(page.get_by_label("Access key")).to_be_focused()
     await page.keyboard.type("ll_rep_mistyped")
     await page.keyboard.press("Enter")
@@ -32,8 +32,8 @@ async def test_somebody_logs_in_by_keyboard_and_out_again(browser: Browser, fron
     await expect(field).to_have_value("")
     await field.fill(key)
     await page.keyboard.press("Enter")
-    await expect(page).to_have_url(f"{front.url}/")
-    await expect(page.get_by_text("anna")).to_be_visible()
+    await expect(page).to_have_url(f"{front.url}/login")
+    await expect(page.locator("header").get_by_text("anna")).to_be_visible()
     [cookie] = await context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Lax"

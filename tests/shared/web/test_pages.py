@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from shared.access.roles import Role
 from shared.contracts.problems import Problem
 from shared.web import Links, problem_page, static_mounts, templates
 from shared.web.pages import navigation
@@ -90,11 +91,30 @@ def test_no_shared_page_carries_an_inline_script_or_style() -> None:
 
 def test_the_navigation_knows_the_place_and_the_other_addresses() -> None:
     links = Links(feedback="http://127.0.0.1:8004")
-    nav = navigation(links, "/routing/inbox", None)
+    admin = SimpleNamespace(role=Role.ADMIN, rep_id=None)
+    nav = navigation(links, "/routing/inbox", admin)
     assert [item.label for item in nav if item.current] == ["Inbox"]
-    assert nav[-1].href == "http://127.0.0.1:8004/feedback/"
-    rep = SimpleNamespace(role="rep", rep_id="anna")
-    assert "Feedback" not in [item.label for item in navigation(links, "/", rep)]
+    assert [item.label for item in navigation(links, "/routing/", admin) if item.current] == [
+        "Reps"
+    ]
+    assert "http://127.0.0.1:8004/feedback/" in [item.href for item in nav]
+
+
+@pytest.mark.parametrize(
+    ("role", "labels"),
+    [
+        (None, ["Form"]),
+        (Role.REP, ["Inbox", "Definitions"]),
+        (Role.MANAGER, ["Board", "Definitions"]),
+        (Role.MARKETER, ["Definitions", "Feedback", "Form"]),
+        (Role.ADMIN, ["Inbox", "Board", "Definitions", "Feedback", "Reps", "Form"]),
+    ],
+)
+def test_nobody_is_led_to_a_page_that_is_closed_to_them(
+    role: Role | None, labels: list[str]
+) -> None:
+    who = None if role is None else SimpleNamespace(role=role, rep_id=None)
+    assert [item.label for item in navigation(Links(), "/", who)] == labels
 
 
 def test_who_is_logged_in_is_named_and_can_log_out(folder: Path) -> None:
