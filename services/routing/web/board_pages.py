@@ -128,5 +128,6 @@ def _unrouted(one: Any, people: dict[str, Any]) -> dict[str, Any]:
         "since": one.unrouted_at,
         "why": UNROUTED_WORDS[reason],
         "helps": HELPS[reason],
-        "retry_at": one.retry_at,
+        # Whoever has room again gets it at once: that is no time to wait for.
+        "retry_at": None if reason is Unrouted.NO_ROOM else one.retry_at,
     }
