@@ -13,6 +13,7 @@ from services.routing.http.assignments import assignments_router
 from services.routing.http.board import board_router
 from services.routing.http.reps import reps_router
 from services.routing.http.stream import Changes, stream_router
+from services.routing.http.working import working_router
 from services.routing.metrics import UNROUTED_NOW
 from services.routing.settings import Settings
 from services.routing.store import queries
@@ -64,6 +65,7 @@ def build(settings: Settings, infra: Infra) -> Service:
     app.include_router(reps_router(transactions))
     app.include_router(accounts_router(transactions))
     app.include_router(assignments_router(transactions))
+    app.include_router(working_router(transactions))
     app.include_router(board_router(transactions))
     app.include_router(stream_router(hub))
     app.include_router(pages_router(transactions))

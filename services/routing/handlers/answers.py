@@ -28,6 +28,8 @@ class Answer:
     """The rep who answers; None for somebody who may answer for every rep."""
     attempt: int | None = None
     """Fencing: the answer counts for this attempt only."""
+    manager_id: str | None = None
+    """The manager who answers for a rep of their teams."""
 
 
 def acknowledge(unit: Routing, answer: Answer) -> Assignment:
@@ -110,11 +112,15 @@ def _to_somebody_else(unit: Routing, done: Assignment) -> None:
 
 def _find(unit: Routing, answer: Answer) -> Assignment:
     """The assignment that is answered, if this caller may answer this attempt."""
+    if answer.manager_id is not None:
+        unit.pool()  # before the assignment: everybody locks in this order
     found = unit.assignments.fetch(answer.assignment_id)
     if found is None:
         raise Problem(404, "No such assignment", "There is no assignment with this id.")
     if answer.rep_id is not None and answer.rep_id != found.rep_id:
         raise Problem(403, "Not your lead", "This lead was given to another rep.")
+    if answer.manager_id is not None and found.rep_id not in unit.managed_by(answer.manager_id):
+        raise Problem(403, "Not your team", "This lead is with a rep of another team.")
     if answer.attempt is not None and answer.attempt != found.attempt:
         raise _conflict(found, f"this is attempt {found.attempt}, not {answer.attempt}")
     return found

@@ -60,9 +60,11 @@ def on_outcome_recorded(event: Event[OutcomeRecorded], unit: Routing) -> None:
     """
     data = event.data
     owner = unit.owner(data.lead_id)
-    if data.stage not in ENDS_OWNERSHIP or owner is None or owner.state is not State.ACCEPTED:
+    if data.stage not in ENDS_OWNERSHIP or owner is None or data.cycle not in (0, owner.cycle):
         return
-    if data.cycle in (0, owner.cycle):
+    # Whom it was handed over to may not have taken it yet: the deal goes on all the same.
+    of_cycle = (one for one in unit.attempts(data.lead_id) if one.cycle == owner.cycle)
+    if any(one.state is State.ACCEPTED for one in of_cycle):
         unit.assignments.put(owner.closed(data.stage.value, unit.now))
 
 

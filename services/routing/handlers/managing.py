@@ -42,7 +42,7 @@ def move(
     """
     unit.pool()
     unit.load_leads(lead_ids)
-    ours = _of_teams(unit, mover.manager_id)
+    ours = None if mover.manager_id is None else unit.managed_by(mover.manager_id)
     if to_rep_id is not None:
         _check_target(unit, to_rep_id, ours)
     return [_move(unit, lead_id, to_rep_id, ours, mover) for lead_id in dict.fromkeys(lead_ids)]
@@ -83,14 +83,6 @@ def _stays(lead: Lead, owner: Assignment | None, to_rep_id: str | None) -> str:
     if to_rep_id is None and not owner.waits:
         return "somebody works on it: name who is to have it"
     return ""
-
-
-def _of_teams(unit: Routing, manager_id: str | None) -> set[str] | None:
-    """The reps of a manager's teams, and themselves; None: everybody."""
-    if manager_id is None:
-        return None
-    managed = {team.team_id for team in unit.teams.all() if team.manager_id == manager_id}
-    return {rep.rep_id for rep in unit.reps if rep.team_id in managed} | {manager_id}
 
 
 def _check_target(unit: Routing, rep_id: str, ours: set[str] | None) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
+from sqlalchemy import Connection
 
 from services.routing.documents import (
     AnswerIn,
@@ -12,6 +13,7 @@ from services.routing.documents import (
 )
 from services.routing.domain.assignment import Assignment, State
 from services.routing.handlers import answers
+from services.routing.http.callers import managed_by, only_rep
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow
@@ -20,8 +22,10 @@ from shared.contracts.vocabulary import REASON_CLASS, ReasonClass, RejectReason
 from shared.runtime.paging import decode_cursor, listing
 from shared.runtime.unit import Transactions
 
-Reader = Annotated[Principal, Depends(allow(Role.REP, Role.ADMIN, Role.MARKETER, Role.SERVICE))]
-Answerer = Annotated[Principal, Depends(allow(Role.REP, Role.ADMIN, Role.SERVICE))]
+Reader = Annotated[
+    Principal, Depends(allow(Role.REP, Role.MANAGER, Role.ADMIN, Role.MARKETER, Role.SERVICE))
+]
+Answerer = Annotated[Principal, Depends(allow(Role.REP, Role.MANAGER, Role.ADMIN, Role.SERVICE))]
 IfMatch = Annotated[str | None, Header(description="The attempt the answer is for")]
 
 
@@ -34,12 +38,18 @@ def assignments_router(transactions: Transactions[Routing]) -> APIRouter:
     @router.get("/leads/{lead_id}/decision")
     async def decision(caller: Reader, lead_id: str) -> dict[str, Any]:
         """Who got the lead last, with the candidates and why not; and all earlier decisions."""
-        found, owner = await transactions.db.read(
-            lambda conn: (queries.lead_decisions(conn, lead_id), queries.owner_of(conn, lead_id))
+        found, owner, seen = await transactions.db.read(
+            lambda conn: (
+                queries.lead_decisions(conn, lead_id),
+                queries.owner_of(conn, lead_id),
+                _seen_by(conn, caller),
+            )
         )
         if not found:
             raise Problem(404, "No decision", "No lead with this id has reached routing.")
-        _check_own(caller, owner)
+        # What nobody has is a manager's to give away.
+        if owner is not None or caller.role is not Role.MANAGER:
+            _check_own(seen, owner)
         history = [decision_json(made) for made in found]
         return {**history[0], "history": history}
 
@@ -56,33 +66,36 @@ def _reading(router: APIRouter, transactions: Transactions[Routing]) -> None:
         cursor: str | None = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
-        """Assignments, newest first; ``state`` may be repeated. A rep sees only their own."""
-        if caller.rep_id is not None:
-            _check_own(caller, rep_id or caller.rep_id)
-            rep_id = caller.rep_id
+        """Assignments, newest first; ``state`` may be repeated. A rep sees only their own, a
+        manager those of their teams."""
         before = decode_cursor(cursor) if cursor else None
-        found = await transactions.db.read(
-            lambda conn: queries.list_assignments(
+
+        def read(conn: Connection) -> list[Assignment]:
+            seen = _seen_by(conn, caller)
+            if rep_id is not None:
+                _check_own(seen, rep_id)
+            return queries.list_assignments(
                 conn,
-                rep_id=rep_id,
+                rep_ids=seen if rep_id is None else {rep_id},
                 states=state or (),
                 lead_id=lead_id,
                 before=before,
                 limit=limit,
             )
-        )
+
+        found = await transactions.db.read(read)
         more = found[-1].assignment_id if len(found) == limit else None
         return listing([assignment_json(a) for a in found], more)
 
     @router.get("/assignments/{assignment_id}")
     async def get_assignment(caller: Reader, assignment_id: str) -> dict[str, Any]:
         """One assignment; its rep and admins also see who the lead is."""
-        found = await transactions.db.read(
-            lambda conn: queries.find_assignment(conn, assignment_id)
+        found, seen = await transactions.db.read(
+            lambda conn: (queries.find_assignment(conn, assignment_id), _seen_by(conn, caller))
         )
         if found is None:
             raise Problem(404, "No such assignment", "There is no assignment with this id.")
-        _check_own(caller, found.rep_id)
+        _check_own(seen, found.rep_id)
         document = assignment_json(found)
         if _may_see_contact(caller, found):
             document["contact"] = await transactions.db.read(
@@ -161,16 +174,28 @@ def _answer(
         if not tag.isdecimal() or len(tag) > 9:
             raise Problem(400, "Unknown If-Match", 'Send the attempt, for example If-Match: "2".')
         attempt = int(tag)
-    return answers.Answer(assignment_id, caller.rep_id, attempt)
+    return answers.Answer(assignment_id, only_rep(caller), attempt, managed_by(caller))
 
 
 def _may_see_contact(caller: Principal, assignment: Assignment) -> bool:
-    if caller.role is Role.ADMIN:
+    if caller.role in (Role.ADMIN, Role.MANAGER):
         return True
     owns = assignment.closed_at is None and assignment.rep_id == caller.rep_id
     return caller.role is Role.REP and owns
 
 
-def _check_own(caller: Principal, rep_id: str | None) -> None:
-    if caller.rep_id is not None and caller.rep_id != rep_id:
-        raise Problem(403, "Not your lead", "A rep sees only the leads given to them.")
+def _seen_by(conn: Connection, caller: Principal) -> set[str] | None:
+    """The reps whose leads a caller may see; None: everybody's."""
+    manager_id, own = managed_by(caller), only_rep(caller)
+    if manager_id is not None:
+        return queries.managed_reps(conn, manager_id)
+    return None if own is None else {own}
+
+
+def _check_own(seen: set[str] | None, rep_id: str | None) -> None:
+    if seen is not None and rep_id not in seen:
+        raise Problem(
+            403,
+            "Not your lead",
+            "A rep sees only the leads given to them, a manager those of their teams.",
+        )

@@ -11,10 +11,18 @@ from sqlalchemy import Connection, Select, func, or_, select, text
 from services.routing.domain.accounts import Account
 from services.routing.domain.assignment import WAITING, Assignment, Change, State
 from services.routing.domain.explanation import Explanation
-from services.routing.domain.lead import Lead
+from services.routing.domain.lead import Lead, Note
 from services.routing.domain.policy import STARTER, PolicyStatus
 from services.routing.domain.reps import Rep, Team
-from services.routing.store.aggregates import ACCOUNTS, ASSIGNMENTS, DECISIONS, LEADS, REPS, TEAMS
+from services.routing.store.aggregates import (
+    ACCOUNTS,
+    ASSIGNMENTS,
+    DECISIONS,
+    LEADS,
+    NOTES,
+    REPS,
+    TEAMS,
+)
 from services.routing.store.tables import (
     OPEN_SQL,
     UNWARNED_SQL,
@@ -25,6 +33,7 @@ from services.routing.store.tables import (
     contacts,
     decisions,
     leads,
+    notes,
     policies,
     reps,
     teams,
@@ -152,16 +161,16 @@ def policy(conn: Connection) -> dict[str, Any]:
 def list_assignments(
     conn: Connection,
     *,
-    rep_id: str | None = None,
+    rep_ids: Collection[str] | None = None,
     states: Collection[State] = (),
     lead_id: str | None = None,
     before: str | None = None,
     limit: int = 100,
 ) -> list[Assignment]:
-    """Assignments, newest first."""
+    """Assignments, newest first; of these reps, or of everybody."""
     query = ASSIGNMENTS.query().order_by(assignments.c.assignment_id.desc()).limit(limit)
-    if rep_id is not None:
-        query = query.where(assignments.c.rep_id == rep_id)
+    if rep_ids is not None:
+        query = query.where(assignments.c.rep_id.in_(rep_ids))
     if states:
         query = query.where(assignments.c.state.in_([state.value for state in states]))
         if WAITING.issuperset(states):
@@ -189,6 +198,21 @@ def contacts_of(conn: Connection, lead_ids: Collection[str]) -> dict[str, dict[s
     """Who these leads are, as far as it is known."""
     rows = conn.execute(select(contacts).where(contacts.c.lead_id.in_(lead_ids)))
     return {row.lead_id: row.contact for row in rows}
+
+
+def notes_of(conn: Connection, lead_id: str, limit: int = 200) -> list[Note]:
+    """The newest notes about a lead, newest first."""
+    of_lead = NOTES.query().where(notes.c.lead_id == lead_id)
+    return NOTES.items(conn.execute(of_lead.order_by(notes.c.note_id.desc()).limit(limit)))
+
+
+def managed_reps(conn: Connection, manager_id: str | None) -> set[str]:
+    """The reps of a manager's teams, and themselves; nobody without one."""
+    if manager_id is None:
+        return set()
+    managed = select(teams.c.team_id).where(teams.c.manager_id == manager_id)
+    query = select(reps.c.rep_id).where(reps.c.team_id.in_(managed))
+    return {row.rep_id for row in conn.execute(query)} | {manager_id}
 
 
 def lead_decisions(conn: Connection, lead_id: str, limit: int = 100) -> list[Explanation]:

@@ -160,6 +160,11 @@ class Routing(Unit):
             self._teams = {team.team_id: team for team in self.teams.all()}
         return self._teams.get(rep.team_id)
 
+    def managed_by(self, manager_id: str) -> set[str]:
+        """The reps of a manager's teams, and themselves; the pool has read everybody already."""
+        managed = {team.team_id for team in self.teams.all() if team.manager_id == manager_id}
+        return {rep.rep_id for rep in self.reps if rep.team_id in managed} | {manager_id}
+
     def known_accounts(self) -> Accounts:
         """All accounts, read again only when one has changed."""
         if self.conn is None:
