@@ -68,7 +68,7 @@ def build(settings: Settings, infra: Infra) -> Service:
     app.include_router(working_router(transactions))
     app.include_router(board_router(transactions))
     app.include_router(stream_router(hub))
-    app.include_router(pages_router(transactions))
+    app.include_router(pages_router(transactions, infra.peers))
     consumer = Consumer(
         NAME,
         topics_read_by(NAME),

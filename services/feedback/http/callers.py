@@ -8,5 +8,8 @@ from shared.access import Principal, Role, allow
 
 Recorder = Annotated[Principal, Depends(allow(Role.REP, Role.MARKETER, Role.ADMIN, Role.SERVICE))]
 Reader = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN, Role.SERVICE))]
+LeadReader = Annotated[
+    Principal, Depends(allow(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN, Role.SERVICE))
+]
 Marketer = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
 Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from services.feedback.domain.hints import capture_hints, routing_hints
-from services.feedback.http.callers import Limit, Reader
+from services.feedback.http.callers import LeadReader, Limit, Reader
 from services.feedback.store import queries
 from services.feedback.store.figures import metrics
 from services.feedback.store.hints import newest_answers
 from services.feedback.store.unit import Feedback
+from shared.access import Role
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import Stage
 from shared.runtime.paging import decode_cursor, decode_number, listing
@@ -69,9 +70,12 @@ def _add_leads(api: APIRouter, transactions: Transactions[Feedback]) -> None:
         return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
 
     @api.get("/leads/{lead_id}", tags=["figures"])
-    async def get_lead(_: Reader, lead_id: str) -> dict[str, Any]:
-        """One lead's stage, its way there, and the outcomes that wait for its acceptance."""
+    async def get_lead(caller: LeadReader, lead_id: str) -> dict[str, Any]:
+        """One lead's stage, its way there, and the outcomes that wait for its acceptance; for a rep
+        those of their own leads."""
         lead = await db.read(lambda conn: queries.lead_history(conn, lead_id))
+        if caller.role is Role.REP and (lead is None or lead["rep_id"] != caller.rep_id):
+            raise Problem(403, "Not your lead", "A rep sees only the leads given to them.")
         if lead is None:
             raise Problem(404, "Unknown lead", "There is no lead with this lead_id.")
         return lead

@@ -182,6 +182,13 @@ def list_assignments(
     return ASSIGNMENTS.items(conn.execute(query))
 
 
+def find_lead(conn: Connection, lead_id: str) -> Lead | None:
+    """A lead that has reached routing."""
+    return next(
+        iter(LEADS.items(conn.execute(LEADS.query().where(leads.c.lead_id == lead_id)))), None
+    )
+
+
 def find_assignment(conn: Connection, assignment_id: str) -> Assignment | None:
     """One assignment."""
     query = ASSIGNMENTS.query().where(assignments.c.assignment_id == assignment_id)

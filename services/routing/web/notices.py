@@ -7,6 +7,8 @@ NOTICES: Final[Mapping[str, tuple[str, str]]] = {
     "acknowledged": ("ok", "Noted that you have seen it. Accept or reject it before the deadline."),
     "accepted": ("ok", "It is yours. You find it below, under “Working on”."),
     "rejected": ("ok", "Rejected. Thank you – the reason helps whoever can learn from it."),
+    "handed": ("ok", "Handed over. Your colleague's clock runs."),
+    "back": ("ok", "Put back. Whoever is due by the rules has it now."),
     "late": (
         "warn",
         "This lead has moved on in the meantime, so your answer changed nothing: its deadline "

@@ -14,12 +14,14 @@ from services.routing.handlers import answers
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from services.routing.web.board_pages import add_board_pages
+from services.routing.web.lead_pages import add_lead_pages
 from services.routing.web.notices import NOTICES
 from services.routing.web.setup_pages import add_setup_pages
 from services.routing.web.views import view
 from shared.access import Principal, Role, check_csrf, page_principal
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import RejectReason
+from shared.runtime.peers import Peers
 from shared.runtime.unit import Transactions
 from shared.web.pages import SECURITY_HEADERS, Pages, templates
 from shared.web.words import REASON_OPTIONS
@@ -28,12 +30,13 @@ Visitor = Annotated[Principal, Depends(page_principal(Role.REP, Role.ADMIN))]
 SEE_OTHER = 303
 
 
-def pages_router(transactions: Transactions[Routing]) -> APIRouter:
+def pages_router(transactions: Transactions[Routing], peers: Peers) -> APIRouter:
     """Routes of the pages under ``/routing/``."""
     router = APIRouter(include_in_schema=False)
     pages = templates(Path(__file__).parent / "templates")
     _inbox(router, transactions, pages)
     _answers(router, transactions)
+    add_lead_pages(router, transactions, pages, peers)
     add_board_pages(router, transactions, pages)
     add_setup_pages(router, transactions, pages)
     return router
