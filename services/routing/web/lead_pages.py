@@ -47,6 +47,7 @@ STEP_WORDS: Final[Mapping[Stage, str]] = {
     Stage.RECYCLED: "Back to marketing, for later",
     Stage.DISQUALIFIED: "Closed for good",
 }
+"""What a rep can say became of a lead, the best first."""
 REASON_CHOICES: Final = {
     Stage.RECYCLED: [
         (RecycleReason.UNABLE_TO_REACH.value, "could not be reached"),
@@ -238,7 +239,7 @@ def _context(
     owner, own = known.owner, only_rep(who)
     mine = owner is not None and (own is None or owner.rep_id == own)
     at = Stage(stage["stage"]) if stage is not None and stage["stage"] else None
-    nexts = sorted(TRANSITIONS[at] & OUTCOME_STAGES, key=list(Stage).index) if at else []
+    nexts = [one for one in STEP_WORDS if at and one in TRANSITIONS[at] & OUTCOME_STAGES]
     worked = owner is not None and owner.answered_at is not None
     return {
         "lead": view(known.cards, now, names),
