@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query
 from sqlalchemy import Connection
 
+from services.routing.callers import managed_by, only_rep
 from services.routing.documents import (
     AnswerIn,
     RejectIn,
@@ -13,7 +14,6 @@ from services.routing.documents import (
 )
 from services.routing.domain.assignment import Assignment, State
 from services.routing.handlers import answers
-from services.routing.http.callers import managed_by, only_rep
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow

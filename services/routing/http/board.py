@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.routing.callers import managed_by
 from services.routing.documents import RepId, assignment_json, rfc3339
 from services.routing.domain.choice import UNROUTED_WORDS, Unrouted
 from services.routing.domain.lead import Lead
 from services.routing.handlers.managing import Mover, move
-from services.routing.http.callers import managed_by
 from services.routing.store.board import DAYS, Board, RepRow, board_of
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from services.routing.callers import managed_by, only_rep
 from services.routing.documents import (
     PolicyIn,
     RepIn,
@@ -14,7 +15,6 @@ from services.routing.documents import (
     team_json,
 )
 from services.routing.handlers import setting_up
-from services.routing.http.callers import managed_by, only_rep
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from services.routing.callers import managed_by, only_rep
 from services.routing.documents import LAST_ATTEMPT, RepId, assignment_json, rfc3339
 from services.routing.domain.lead import Note
 from services.routing.handlers import working
-from services.routing.http.callers import managed_by, only_rep
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow

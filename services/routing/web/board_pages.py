@@ -8,9 +8,9 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from services.routing.callers import managed_by
 from services.routing.domain.choice import UNROUTED_WORDS, Unrouted
 from services.routing.handlers.managing import Moved, Mover, move
-from services.routing.http.callers import managed_by
 from services.routing.store import queries
 from services.routing.store.board import DAYS, Board, board_of
 from services.routing.store.unit import Routing

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from services.routing.callers import managed_by, only_rep
 from services.routing.domain.assignment import Assignment, Cause, State
 from services.routing.domain.lead import Lead, Note
 from services.routing.domain.reps import Rep
 from services.routing.handlers import working
-from services.routing.http.callers import managed_by, only_rep
 from services.routing.store import queries
 from services.routing.store.queries import Card
 from services.routing.store.unit import Routing
