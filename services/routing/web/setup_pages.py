@@ -8,16 +8,33 @@ from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from services.routing.domain.reps import Rep, Status
 from services.routing.handlers import setting_up
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from services.routing.web.forms import PolicyForm, RepForm
+from services.routing.web.hours_text import hours_text, leave_text
 from services.routing.web.notices import NOTICES
 from shared.access import Principal, Role, check_csrf, page_principal
 from shared.contracts.problems import Problem
 from shared.runtime.unit import Transactions
 from shared.web.pages import Pages
 
+STATUSES = (
+    (Status.AVAILABLE.value, "gets new leads"),
+    (Status.PAUSED.value, "paused: what waits goes to others"),
+    (Status.GONE.value, "gone: everything goes to others"),
+)
+NEW_REP = {
+    **dict.fromkeys(("name", "email", "team_id", "open_limit", "window_limit"), ""),
+    **dict.fromkeys(("window_hours", "skills", "languages", "territories", "holidays"), ""),
+    "hours": "",
+    "leave": "",
+    "weight": "1",
+    "capacity": "20",
+    "time_zone": "UTC",
+    "status": Status.AVAILABLE.value,
+}
 MINUTES = ("sla_minutes", "accept_minutes")
 Admin = Annotated[Principal, Depends(page_principal(Role.ADMIN))]
 
@@ -26,12 +43,22 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
     """Add the routes of the set-up page."""
 
     async def show(request: Request, status: int = 200, **more: Any) -> Response:
-        loads, policy, unrouted = await transactions.db.read(
-            lambda conn: (queries.loads(conn), queries.policy(conn), queries.count_unrouted(conn))
+        loads, teams, policy, unrouted = await transactions.db.read(
+            lambda conn: (
+                queries.loads(conn),
+                queries.list_teams(conn),
+                queries.policy(conn),
+                queries.count_unrouted(conn),
+            )
         )
         rules = orjson.dumps(policy["rules"], option=orjson.OPT_INDENT_2).decode()
         context: dict[str, Any] = {
-            "loads": loads,
+            "loads": [(load, as_typed(load.rep)) for load in loads],
+            "new_rep": NEW_REP,
+            "teams": teams,
+            "managers": [("", "nobody"), *((one.rep.rep_id, one.rep.name) for one in loads)],
+            "team_names": {team.team_id: team.name for team in teams},
+            "statuses": STATUSES,
             "policy": {**policy, **{name: f"{policy[name]:g}" for name in MINUTES}},
             "rules": rules,
             "unrouted": unrouted,
@@ -53,7 +80,7 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
         typed = _typed(await request.form())
         rep_id = typed.get("rep_id", "")
         try:
-            values = RepForm.model_validate(typed).model_dump()
+            values = RepForm.model_validate(typed).values()
             await transactions.run(
                 lambda unit: (
                     setting_up.change_rep(unit, rep_id, values)
@@ -63,8 +90,34 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             )
         except (ValidationError, Problem) as error:
             errors, place = _errors(error), rep_id or "new"
+            typed = {**NEW_REP, **typed}
             return await show(request, 422, errors=errors, typed=typed, typed_for=place)
         return RedirectResponse("/routing/?notice=saved", status_code=303)
+
+    @router.post("/routing/teams", dependencies=[Depends(check_csrf)])
+    async def save_team(request: Request, _: Admin) -> Response:
+        """Add a team, change one, or remove one that nobody is in."""
+        typed = _typed(await request.form())
+        team_id, name = typed.get("team_id", ""), typed.get("name", "").strip()[:200]
+        manager_id = typed.get("manager_id") or None
+
+        def save(unit: Routing) -> None:
+            if typed.get("do") == "remove":
+                setting_up.remove_team(unit, team_id)
+            elif team_id:
+                changes = {"name": name, "manager_id": manager_id}
+                setting_up.change_team(unit, team_id, changes)
+            else:
+                setting_up.add_team(unit, name, manager_id)
+
+        try:
+            if not name and typed.get("do") != "remove":
+                raise Problem(422, "A team needs a name", "Write the team's name first.")
+            await transactions.run(save)
+        except Problem as problem:
+            errors, place = _errors(problem), f"team-{team_id or 'new'}"
+            return await show(request, 422, errors=errors, typed=typed, typed_for=place)
+        return RedirectResponse("/routing/?notice=saved#teams-title", status_code=303)
 
     @router.post("/routing/policy", dependencies=[Depends(check_csrf)])
     async def save_policy(request: Request, _: Admin) -> Response:
@@ -78,6 +131,17 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             errors = _errors(error)
             return await show(request, 422, errors=errors, typed=typed, typed_for="policy")
         return RedirectResponse("/routing/?notice=policy", status_code=303)
+
+
+def as_typed(rep: Rep) -> dict[str, str]:
+    """A rep as somebody would type them."""
+    plain = {name: getattr(rep, name) for name in NEW_REP}
+    lists = {name: ", ".join(plain[name]) for name in ("skills", "languages", "territories")}
+    texts = {"hours": hours_text(rep.hours), "leave": leave_text(rep.leave)}
+    return {
+        name: "" if value is None else str(value)
+        for name, value in {**plain, **lists, **texts, "status": rep.status.value}.items()
+    }
 
 
 def _typed(form: Any) -> dict[str, str]:
