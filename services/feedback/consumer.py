@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from services.feedback.handlers import proposals, stages
+from services.feedback.handlers import people, proposals, stages
 from services.feedback.store.unit import Feedback
 from shared.contracts.events import (
+    ContactUpdated,
     DefinitionChallenging,
     DefinitionPublished,
     DefinitionRetired,
@@ -25,6 +26,7 @@ from shared.contracts.events import (
 from shared.runtime.consumer import Handlers
 
 HANDLERS: Final[Handlers[Feedback]] = {
+    ContactUpdated: people.on_contact_updated,
     LeadCaptured: stages.on_lead_captured,
     LeadScored: stages.on_lead_scored,
     LeadQualified: stages.on_lead_qualified,

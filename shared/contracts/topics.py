@@ -38,7 +38,12 @@ TOPICS: Final[dict[str, Topic]] = {
     for topic in (
         Topic("lead.captured", "capture", ("qualify", "feedback"), "lead_id"),
         Topic(
-            "lead.contact", "capture", ("routing",), "lead_id", compacted=True, retention_ms=None
+            "lead.contact",
+            "capture",
+            ("routing", "feedback"),
+            "lead_id",
+            compacted=True,
+            retention_ms=None,
         ),
         Topic("lead.qualification", "qualify", ("routing", "feedback"), "lead_id"),
         Topic("lead.handoff", "routing", ("qualify", "feedback"), "lead_id"),

@@ -15,6 +15,7 @@ from shared.access import visitor
 from shared.contracts.problems import Problem
 from shared.db.errors import is_transient, is_unstorable
 from shared.runtime.asgi import Frame
+from shared.runtime.filters import known_filters
 from shared.runtime.logs import frames
 from shared.runtime.operations import operations_router
 from shared.runtime.service import Infra
@@ -49,6 +50,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=f"/{name}/openapi.json",
+        dependencies=[Depends(known_filters)],
         # FastAPI would ask at every request whether anybody wants its own.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )

@@ -141,6 +141,7 @@ _PLACES = (
     _Place(
         "Board", "routing", "/routing/board", ("/routing/board",), frozenset({"manager", "admin"})
     ),
+    _Place("Leads", "feedback", "/feedback/leads", ("/feedback/leads", "/routing/leads"), _PEOPLE),
     _Place("Definitions", "qualify", "/qualify/", ("/qualify/",), _PEOPLE),
     _Place("Feedback", "feedback", "/feedback/", ("/feedback/",), frozenset({"marketer", "admin"})),
     _Place("Reps", "routing", "/routing/", ("/routing/",), frozenset({"admin"})),

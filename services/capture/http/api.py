@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from sqlalchemy import Connection
 
+from services.capture.domain.email import normalise_email
 from services.capture.domain.fields import FieldDeclaration
 from services.capture.handlers.activities import record_activity
 from services.capture.handlers.fields import declare_fields
@@ -29,10 +30,11 @@ from shared.runtime.paging import bad_cursor, decode_cursor, listing
 from shared.runtime.unit import Transactions
 
 Writer = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MARKETER, Role.ADMIN))]
-Reader = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MARKETER, Role.ADMIN))]
+Reader = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MANAGER, Role.MARKETER, Role.ADMIN))]
 Editor = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
 Admin = Annotated[Principal, Depends(allow(Role.ADMIN))]
 Limit = Annotated[int, Query(ge=1, le=500)]
+Address = Annotated[str | None, Query(max_length=320)]
 
 _ID = re.compile(r"[0-9a-f-]{36}")
 _PLAIN = r"^[^\x00]*$"
@@ -111,11 +113,17 @@ def _add_activities(router: APIRouter, transactions: Transactions[Capture]) -> N
 def _add_leads(router: APIRouter, db: Database) -> None:
     @router.get("/leads", tags=["leads"])
     async def list_leads(
-        _: Reader, cursor: str | None = None, limit: Limit = 100
+        _: Reader, cursor: str | None = None, limit: Limit = 100, email: Address = None
     ) -> dict[str, Any]:
-        """Every lead's id and the time it was captured, oldest first. No personal data."""
-        after = _place(cursor)
-        items = await db.read(lambda conn: leads_after(conn, after, limit))
+        """Every lead's id and the time it was captured, oldest first; ``email``: of the one with
+        this address. No personal data."""
+        after, identity = _place(cursor), None
+        if email is not None:
+            try:
+                identity = f"email:{normalise_email(email)}"
+            except ValueError as error:
+                raise Problem(422, "No address", f"email {error}.") from None
+        items = await db.read(lambda conn: leads_after(conn, after, limit, identity))
         return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
 
     @router.get("/leads/{lead_id}", tags=["leads"])

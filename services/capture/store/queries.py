@@ -84,15 +84,20 @@ def _activities(conn: Connection, lead_id: str) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-def leads_after(conn: Connection, after: str, limit: int) -> list[dict[str, Any]]:
-    """Ids and times, in the order of the ids, which is that of capturing."""
-    rows = conn.execute(
+def leads_after(
+    conn: Connection, after: str, limit: int, identity: str | None = None
+) -> list[dict[str, Any]]:
+    """Ids and times, in the order of the ids, which is that of capturing; ``identity``: of the one
+    lead that it is."""
+    query = (
         select(leads.c.lead_id, leads.c.captured_at)
         .where(leads.c.lead_id > after)
         .order_by(leads.c.lead_id)
         .limit(limit)
     )
-    return [dict(row._mapping) for row in rows]
+    if identity is not None:
+        query = query.where(leads.c.identity == identity)
+    return [dict(row._mapping) for row in conn.execute(query)]
 
 
 def bad_before(conn: Connection, before: str, limit: int) -> list[dict[str, Any]]:

@@ -75,6 +75,7 @@ class Lead:
     captured_at: datetime | None = None
     source: str | None = None
     campaign: str | None = None
+    form_id: str | None = None
     definition_version: int | None = None
     score: int | None = None
     criteria: tuple[str, ...] = ()

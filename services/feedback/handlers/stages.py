@@ -55,6 +55,7 @@ def on_lead_captured(event: Event[LeadCaptured], unit: Feedback) -> None:
         captured_at=data.captured_at,
         source=data.attribution.utm_source,
         campaign=data.attribution.utm_campaign,
+        form_id=data.attribution.form_id,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from fastapi import APIRouter
 
 from services.feedback.http.figures import add_figures
+from services.feedback.http.leads import add_leads
 from services.feedback.http.learning import add_learning
 from services.feedback.http.outcomes import add_outcomes
 from services.feedback.http.proposals import add_proposals
@@ -24,6 +25,7 @@ def router(
     api = APIRouter(prefix="/feedback/v1")
     add_outcomes(api, transactions)
     add_figures(api, transactions, stuck_after)
+    add_leads(api, transactions)
     add_learning(api, transactions, look)
     add_proposals(api, transactions)
     return api

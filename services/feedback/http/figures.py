@@ -1,4 +1,4 @@
-"""Events, figures, and where each lead is."""
+"""Events, figures and hints."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,15 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from services.feedback.domain.hints import capture_hints, routing_hints
-from services.feedback.http.callers import LeadReader, Limit, Reader
+from services.feedback.http.callers import Limit, Reader
 from services.feedback.store import queries
 from services.feedback.store.figures import metrics
 from services.feedback.store.hints import newest_answers
 from services.feedback.store.unit import Feedback
-from shared.access import Role
-from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import Stage
-from shared.runtime.paging import decode_cursor, decode_number, listing
+from shared.runtime.paging import decode_number, listing
 from shared.runtime.unit import Transactions
 
 
@@ -24,7 +22,6 @@ def add_figures(
 ) -> None:
     """What marketing reads; a lead may stay in a stage for ``stuck_after``."""
     _add_events(api, transactions, stuck_after)
-    _add_leads(api, transactions)
     _add_hints(api, transactions)
 
 
@@ -57,28 +54,6 @@ def _add_events(
     async def get_stages(_: Reader) -> dict[str, Any]:
         """How many leads are in each stage, and which have been there too long."""
         return await db.read(lambda conn: queries.stages(conn, clock.now(), stuck_after))
-
-
-def _add_leads(api: APIRouter, transactions: Transactions[Feedback]) -> None:
-    db = transactions.db
-
-    @api.get("/leads", tags=["figures"])
-    async def get_leads(_: Reader, cursor: str | None = None, limit: Limit = 100) -> dict[str, Any]:
-        """Every lead with its stage, by lead_id."""
-        after = decode_cursor(cursor) if cursor else ""
-        items = await db.read(lambda conn: queries.leads_after(conn, after, limit))
-        return listing(items, items[-1]["lead_id"] if len(items) == limit else None)
-
-    @api.get("/leads/{lead_id}", tags=["figures"])
-    async def get_lead(caller: LeadReader, lead_id: str) -> dict[str, Any]:
-        """One lead's stage, its way there, and the outcomes that wait for its acceptance; for a rep
-        those of their own leads."""
-        lead = await db.read(lambda conn: queries.lead_history(conn, lead_id))
-        if caller.role is Role.REP and (lead is None or lead["rep_id"] != caller.rep_id):
-            raise Problem(403, "Not your lead", "A rep sees only the leads given to them.")
-        if lead is None:
-            raise Problem(404, "Unknown lead", "There is no lead with this lead_id.")
-        return lead
 
 
 def _add_hints(api: APIRouter, transactions: Transactions[Feedback]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from services.feedback.domain.learning import Choices, Schedule
 from services.feedback.domain.outcomes import Outcome, WaitingOutcome
+from services.feedback.domain.people import Person
 from services.feedback.domain.proposals import (
     TURNED_DOWN,
     UNRESOLVED,
@@ -34,6 +35,7 @@ from services.feedback.store.tables import (
     looks,
     mqls,
     outcomes,
+    people,
     proposals,
     samples,
     stage_changes,
@@ -69,6 +71,7 @@ def _lead_row(lead: Lead) -> dict[str, Any]:
         "captured_at": lead.captured_at,
         "source": lead.source,
         "campaign": lead.campaign,
+        "form_id": lead.form_id,
         "definition_version": lead.definition_version,
         "score": lead.score,
         "criteria": lead.criteria,
@@ -90,6 +93,7 @@ def _lead(row: Mapping[str, Any]) -> Lead:
         captured_at=row["captured_at"],
         source=row["source"],
         campaign=row["campaign"],
+        form_id=row["form_id"],
         definition_version=row["definition_version"],
         score=row["score"],
         criteria=tuple(row["criteria"]),
@@ -159,6 +163,8 @@ REFUSED_FOR_NOW = Selection[Proposal](
 
 SAMPLES = Aggregate(samples, Sample, on_conflict="replace")
 """Never loaded: a newer one takes the place of the one with its key."""
+PEOPLE = Aggregate(people, Person, on_conflict="replace", decode={"words": tuple})
+"""Never loaded, like samples."""
 CHOICES = Aggregate(
     learning_settings,
     Choices,

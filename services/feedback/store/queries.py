@@ -66,17 +66,6 @@ def stages(
     }
 
 
-def leads_after(conn: Connection, lead_id: str, limit: int) -> list[dict[str, Any]]:
-    """Leads and their stages, in the order of their ids: one row a lead."""
-    query = (
-        select(lead_stages.c.lead_id, lead_stages.c.stage, lead_stages.c.since)
-        .where(lead_stages.c.lead_id > lead_id)
-        .order_by(lead_stages.c.lead_id)
-        .limit(limit)
-    )
-    return [dict(row._mapping) for row in conn.execute(query)]
-
-
 def lead_history(conn: Connection, lead_id: str) -> dict[str, Any] | None:
     """One lead: where it is, how it came there, and what waits for its acceptance; None when
     nothing is known of it. ``stage`` is None when only outcomes are that came before it."""

@@ -14,6 +14,7 @@ from sqlalchemy import (
     text,
 )
 
+from services.feedback.domain.people import WORD
 from services.feedback.domain.stages import MILESTONES
 from shared.db.tables import runtime_tables
 from shared.db.types import Json, Serial, UtcDateTime
@@ -35,6 +36,7 @@ lead_stages = Table(
     Column("captured_at", UtcDateTime),
     Column("source", String(200)),
     Column("campaign", String(200)),
+    Column("form_id", String(200)),
     Column("definition_version", Integer),
     Column("score", Integer),
     Column("criteria", Json, nullable=False),
@@ -42,8 +44,42 @@ lead_stages = Table(
     *(Column(f"first_{stage.lower()}_at", UtcDateTime) for stage in MILESTONES),
     Index("lead_stages_by_stage", "stage", "since"),
     Index("lead_stages_by_mql", "first_mql_at"),
+    Index("lead_stages_by_rep", "rep_id", "lead_id"),
+    Index(
+        "lead_stages_by_campaign",
+        "campaign",
+        "lead_id",
+        sqlite_where=text("campaign IS NOT NULL"),
+        postgresql_where=text("campaign IS NOT NULL"),
+    ),
 )
-"""One row per lead: the stage it is in, and the place in its life that put it there."""
+"""One row per lead: the stage it is in, and the place in its life that put it there. Ids are
+UUIDv7, so their order is that of capturing."""
+
+people = Table(
+    "people",
+    metadata,
+    Column("lead_id", String(64), primary_key=True),
+    Column("name", String(400)),
+    Column("email", String(320)),
+    Column("phone", String(64)),
+    Column("company", String(400)),
+    Column("words", Json, nullable=False),
+)
+"""Who the leads are, for whoever looks for one: personal data, from the topic ``lead.contact``."""
+
+people_words = Table(
+    "people_words",
+    metadata,
+    Column(
+        "word",
+        String(WORD).with_variant(String(WORD, collation="C"), "postgresql"),
+        primary_key=True,
+    ),
+    Column("lead_id", String(64), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""What each lead is found by: a search is a range of words, in the order of their bytes."""
 
 stage_changes = Table(
     "stage_changes",

@@ -7,10 +7,11 @@ from sqlalchemy import Connection
 
 from services.feedback.domain.learning import ROW, Choices, Schedule
 from services.feedback.domain.outcomes import WaitingOutcome
+from services.feedback.domain.people import Person
 from services.feedback.domain.proposals import Version
 from services.feedback.domain.samples import Sample
 from services.feedback.domain.stages import Attempt, Lead, Mql
-from services.feedback.store import feedback_log, samples
+from services.feedback.store import feedback_log, people, samples
 from services.feedback.store.aggregates import (
     ANSWERED,
     ATTEMPTS,
@@ -21,6 +22,7 @@ from services.feedback.store.aggregates import (
     MQLS,
     NOT_RETIRED,
     OUTCOMES,
+    PEOPLE,
     PROPOSALS,
     SAMPLES,
     STAGE_CHANGES,
@@ -54,6 +56,8 @@ class Feedback(Unit):
         self.samples = self.rows(SAMPLES)
         self.choices = self.rows(CHOICES)
         self.looks = self.rows(LOOKS)
+        self.people = self.rows(PEOPLE)
+        self._found_by: dict[str, Person] = {}
         self._became_mqls: list[str] = []
         self._heard = heard
 
@@ -93,6 +97,11 @@ class Feedback(Unit):
                 self.samples.remove(before)
             self._became_mqls.append(one.lead_id)
 
+    def knows(self, person: Person) -> None:
+        """Keep who a lead is, and find it by that."""
+        self.people.put(person)
+        self._found_by[person.lead_id] = person
+
     def chosen(self) -> Choices:
         """What marketing wants of learning."""
         return self.choices.fetch(ROW) or Choices()
@@ -104,6 +113,8 @@ class Feedback(Unit):
     def write(self) -> None:
         """Write what changed, and last of all number the events for readers with a cursor."""
         heard = self.definitions.touched or self.choices.touched
+        if self.conn is not None:
+            people.find_by(self.conn, list(self._found_by.values()))
         super().write()
         if self.conn is not None:
             samples.forget_before(self.conn, self._became_mqls)

@@ -17,7 +17,7 @@ from services.feedback.store.names import leads_told
 from services.feedback.store.status import followed_up, learning_status
 from services.feedback.store.unit import Feedback
 from services.feedback.web import evidence as shown_by
-from services.feedback.web import learning_pages, proposal_pages
+from services.feedback.web import lead_pages, learning_pages, proposal_pages
 from services.feedback.web.hinting import areas, in_short
 from services.feedback.web.proposal_view import follow_up, proposal_view
 from services.feedback.web.shell import Marketer, page
@@ -40,6 +40,7 @@ def router(
     pages = APIRouter(prefix="/feedback", include_in_schema=False)
     _add_overview(pages, transactions, stuck_after)
     _add_hints(pages, transactions)
+    lead_pages.add(pages, transactions)
     proposal_pages.add(pages, transactions)
     learning_pages.add(pages, transactions, look)
     return pages

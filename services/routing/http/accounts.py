@@ -16,6 +16,7 @@ from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow
 from shared.contracts.problems import Problem
+from shared.runtime.csv_cells import cell, typed
 from shared.runtime.paging import decode_cursor, listing
 from shared.runtime.unit import Transactions
 
@@ -26,7 +27,6 @@ Reader = Annotated[
 DomainText = Annotated[str, Field(max_length=300)]
 COLUMNS: Final = ("account_id", "name", "domains", "owner_id", "stand_in_id")
 _NEEDED: Final = ("name",)
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AccountIn(BaseModel):
@@ -116,7 +116,7 @@ def read_table(raw: bytes) -> Iterator[Wanted]:
             raise Problem(422, "A column is missing", detail)
         rows.fieldnames = names
         for number, row in enumerate(rows, start=2):
-            yield _wanted({key: _typed((row.get(key) or "").strip()) for key in COLUMNS}, number)
+            yield _wanted({key: typed((row.get(key) or "").strip()) for key in COLUMNS}, number)
     except csv.Error as error:
         detail = f"Line {rows.line_num}: {error}."
         raise Problem(400, "Unreadable table", detail) from None
@@ -146,19 +146,8 @@ def _table(found: list[tuple[Account, list[str]]]) -> str:
     writer.writerow(COLUMNS)
     for account, domains in found:
         cells = (account.account_id, account.name, " ".join(domains))
-        writer.writerow(map(_cell, (*cells, account.owner_id, account.stand_in_id)))
+        writer.writerow(map(cell, (*cells, account.owner_id, account.stand_in_id)))
     return text.getvalue()
-
-
-def _cell(value: str | None) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    text = value or ""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _typed(cell: str) -> str:
-    """What a cell meant before ``_cell``."""
-    return cell[1:] if cell.startswith(tuple(f"'{one}" for one in _FORMULA)) else cell
 
 
 def _document(account: Account, domains: list[str]) -> dict[str, Any]:

@@ -370,3 +370,19 @@ async def test_the_interface_is_documented(capture: Capture) -> None:
         "multipart/form-data",
     }
     assert "email" in document["components"]["schemas"]["Lead"]["properties"]
+
+
+async def test_a_lead_is_found_by_its_address(capture: Capture) -> None:
+    first = (await capture.post(ADA)).json()["lead_id"]
+    await capture.post({"email": "bob@example.com"})
+
+    async def found(**params: str) -> Any:
+        return await capture.client.get(LEADS, params=params, headers=capture.bearer(Role.MARKETER))
+
+    one = await found(email=" ADA@example.com")
+    assert [lead["lead_id"] for lead in one.json()["items"]] == [first]
+    assert (await found(email="eve@example.com")).json()["items"] == []
+    assert (await found(email="ada")).status_code == 422
+    misspelt = await found(emial="ada@example.com")
+    assert misspelt.status_code == 400
+    assert "Did you mean email?" in misspelt.json()["detail"]
