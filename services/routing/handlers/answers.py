@@ -12,6 +12,7 @@ from services.routing.domain.assignment import (
     goes_to_another_rep,
     is_repeat,
 )
+from services.routing.handlers.conflicts import moved_on
 from services.routing.handlers.handing_out import clock, pass_on
 from services.routing.store.unit import Routing
 from shared.contracts.events import LeadAccepted, LeadAcknowledged, LeadRejected
@@ -35,7 +36,7 @@ class Answer:
 def acknowledge(unit: Routing, answer: Answer) -> Assignment:
     """Seen: from now on the deadline to accept or reject runs. Raises Problem 403, 404, 409."""
     found = _find(unit, answer)
-    if not _moves(found, Move.ACKNOWLEDGE):
+    if not _moves(unit, found, Move.ACKNOWLEDGE):
         return found
     unit.reps.fetch(found.rep_id)
     due_at, warn_at = clock(unit, found.rep_id, unit.policy().times(found.grade).decision)
@@ -65,7 +66,7 @@ def acknowledge(unit: Routing, answer: Answer) -> Assignment:
 def accept(unit: Routing, answer: Answer) -> Assignment:
     """Mine to work. Raises Problem 403, 404, 409."""
     found = _find(unit, answer)
-    if not _moves(found, Move.ACCEPT):
+    if not _moves(unit, found, Move.ACCEPT):
         return found
     done = _put(unit, found, Move.ACCEPT, answered_at=unit.now)
     unit.emit(LeadAccepted(**_told(done, unit.now)))
@@ -81,7 +82,7 @@ def reject(
     if passes_on:
         unit.pool()  # before the assignment: everybody locks in this order
     found = _find(unit, answer)
-    if not _moves(found, Move.REJECT, reason):
+    if not _moves(unit, found, Move.REJECT, reason):
         return found
     done = _put(
         unit,
@@ -122,18 +123,20 @@ def _find(unit: Routing, answer: Answer) -> Assignment:
     if answer.manager_id is not None and found.rep_id not in unit.managed_by(answer.manager_id):
         raise Problem(403, "Not your team", "This lead is with a rep of another team.")
     if answer.attempt is not None and answer.attempt != found.attempt:
-        raise _conflict(found, f"this is attempt {found.attempt}, not {answer.attempt}")
+        raise moved_on(unit, found)
     return found
 
 
-def _moves(found: Assignment, move: Move, reason: RejectReason | None = None) -> bool:
+def _moves(
+    unit: Routing, found: Assignment, move: Move, reason: RejectReason | None = None
+) -> bool:
     """Whether the answer changes something; not so when it was given before. Raises Problem 409
     when it comes too late."""
     if found.state in MOVES[move][0] and found.closed_at is None:
         return True
     if is_repeat(found.state, move, found.reason, reason):
         return False
-    raise _conflict(found, f"it is {found.state} and can't be changed by {move}")
+    raise moved_on(unit, found)
 
 
 def _put(unit: Routing, found: Assignment, move: Move, **changes: Any) -> Assignment:
@@ -155,13 +158,3 @@ def _told(done: Assignment, now: datetime) -> dict[str, Any]:
         "due_at": done.due_at,
         "answered_at": now,
     }
-
-
-def _conflict(found: Assignment, why: str) -> Problem:
-    return Problem(
-        409,
-        "Too late for this assignment",
-        f"Nothing was changed: {why}.",
-        state=found.state.value,
-        attempt=found.attempt,
-    )

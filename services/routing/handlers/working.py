@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from services.routing.domain.assignment import Assignment, Cause
 from services.routing.domain.lead import Note
-from services.routing.domain.reps import Rep, Status
+from services.routing.domain.reps import Status
+from services.routing.handlers.conflicts import moved_on, name_of
 from services.routing.handlers.handing_out import give_to, take_away
 from services.routing.store.unit import Routing
 from shared.contracts.ids import new_id
@@ -46,9 +47,9 @@ def hand_over(
         raise _unfit(f"{colleague.name} is on leave.")
     lead = unit.leads.get(found.lead_id)
     if lead is None:
-        raise _gone(unit, found)
+        raise moved_on(unit, found)
     _keep_note(unit, found, worker, note)
-    why = f"handed over by {_name(unit, found.rep_id)}"
+    why = f"handed over by {name_of(unit, found.rep_id)}"
     give_to(unit, lead, found, to_rep_id, why, Cause.HANDED_OVER, worker.key_id)
     now = unit.owner(found.lead_id)
     assert now is not None
@@ -90,7 +91,7 @@ def _mine(unit: Routing, assignment_id: str, worker: Worker, attempt: int | None
     assert found is not None
     _check_own(unit, found.rep_id, worker)
     if found.closed_at is not None or attempt not in (None, found.attempt):
-        raise _gone(unit, found)
+        raise moved_on(unit, found)
     return found
 
 
@@ -99,20 +100,6 @@ def _check_own(unit: Routing, rep_id: str | None, worker: Worker) -> None:
         raise Problem(403, "Not your lead", "This lead was given to another rep.")
     if worker.manager_id is not None and rep_id not in unit.managed_by(worker.manager_id):
         raise Problem(403, "Not your team", "This lead is with a rep of another team.")
-
-
-def _gone(unit: Routing, found: Assignment) -> Problem:
-    """It is not this attempt's any more: who has the lead now."""
-    owner = unit.owner(found.lead_id)
-    who = "nobody has it" if owner is None else f"{_name(unit, owner.rep_id)} has it"
-    return Problem(
-        409,
-        "Too late for this assignment",
-        f"Nothing was changed: {who} now.",
-        state=found.state.value,
-        attempt=found.attempt,
-        owner=None if owner is None else owner.rep_id,
-    )
 
 
 def _unfit(detail: str) -> Problem:
@@ -128,8 +115,3 @@ def _keep_note(unit: Routing, found: Assignment, worker: Worker, text: str) -> N
     if text.strip():
         kept = Note(new_id(), found.lead_id, found.rep_id, worker.key_id, text.strip(), unit.now)
         unit.notes.put(kept)
-
-
-def _name(unit: Routing, rep_id: str) -> str:
-    rep: Rep | None = unit.reps.get(rep_id)
-    return rep_id if rep is None else rep.name
