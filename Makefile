@@ -34,7 +34,7 @@ demo: $(VENV)/run.stamp ## a simulated month of leads through the running produc
 	@$(BIN)/python -m dev.demo
 
 test: $(VENV)/dev.stamp ## every test, with a real PostgreSQL, Kafka and Chromium
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/dev.stamp ## lint, format, types, import rules
 	@$(BIN)/ruff check .
