@@ -137,7 +137,13 @@ class _Place:
 
 _PEOPLE = frozenset({"rep", "manager", "marketer", "admin"})
 _PLACES = (
-    _Place("Inbox", "routing", "/routing/inbox", ("/routing/inbox",), frozenset({"rep", "admin"})),
+    _Place(
+        "Inbox",
+        "routing",
+        "/routing/inbox",
+        ("/routing/inbox",),
+        frozenset({"rep", "manager", "admin"}),
+    ),
     _Place(
         "Board", "routing", "/routing/board", ("/routing/board",), frozenset({"manager", "admin"})
     ),

@@ -57,10 +57,12 @@ def test_a_rep_works_on_a_lead_to_its_opportunity_and_hands_it_over(
     given = lead_of(product, "rep-ana")
     page = logged_in(product, browser, "rep", "rep-ana", width)
     expect(page).to_have_url(f"{product.urls['routing']}/routing/inbox")
-    card = page.locator(f"[data-assignment='{given['assignment_id']}']")
+    card = page.locator("#lead article")
     expect(card).to_contain_text("Ines Keller", timeout=SLOW)
     card.get_by_role("button", name="Accept").click()
-    card.get_by_role("link", name="Work on it").click()
+    expect(page.get_by_text("Ines Keller is yours.")).to_be_visible()
+    page.get_by_role("link", name="Mine").click()
+    card.get_by_role("link", name="Notes, hand over, put back").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Ines Keller")
     step = page.get_by_role("button", name="Qualified: sales works on it (SQL)")
     deadline = time.monotonic() + 20
@@ -83,7 +85,8 @@ def test_a_rep_works_on_a_lead_to_its_opportunity_and_hands_it_over(
     expect(page.get_by_text("Your colleague's clock runs.")).to_be_visible()
     page.goto(f"{product.urls['routing']}/routing/leads/{given['lead_id']}")
     expect(page.get_by_text("It is somebody else's now")).to_be_visible()
-    expect(page.locator("main")).not_to_contain_text("Keller")
+    expect(page.locator("main")).to_contain_text("Keller")
+    expect(page.locator("main")).not_to_contain_text("keller-works.example")
 
     def known() -> dict[str, Any] | None:
         found = product.get(f"/feedback/v1/leads/{given['lead_id']}")

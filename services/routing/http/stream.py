@@ -13,6 +13,7 @@ from fastapi.sse import format_sse_event
 from sqlalchemy import Connection
 from starlette.responses import Response, StreamingResponse
 
+from services.routing.callers import managed_by, only_rep
 from services.routing.documents import assignment_json
 from services.routing.domain.assignment import Change
 from services.routing.metrics import STREAMS
@@ -31,7 +32,7 @@ OVERLAP: Final = timedelta(seconds=5)
 """Transactions commit in another order than their times: look back, and drop what was seen."""
 MAX_QUEUED: Final = 1000
 
-_may_stream = allow(Role.REP, Role.ADMIN)
+_may_stream = allow(Role.REP, Role.MANAGER, Role.ADMIN)
 Queue = asyncio.Queue[bytes]
 _STILL_HERE: Final = b": still here\n\n"
 
@@ -93,6 +94,21 @@ class Changes(Loop):
             if not self._listeners[rep_id]:
                 del self._listeners[rep_id]
 
+    async def may_hear(self, caller: Principal, rep_id: str | None) -> str:
+        """Whose changes a caller asks for: a rep's own, a manager's reps', anybody's by an admin.
+        Raises Problem 403, and 422 where nobody is named."""
+        own, manager_id = only_rep(caller), managed_by(caller)
+        wanted = rep_id or own or manager_id
+        if wanted is None:
+            raise Problem(422, "Whose stream?", "Name the rep: /routing/v1/stream?rep_id=…")
+        if own is not None and wanted != own:
+            raise Problem(403, "Not your leads", "A rep sees only the leads given to them.")
+        if manager_id is not None and wanted != manager_id:
+            managed = await self._db.read(lambda conn: queries.managed_reps(conn, manager_id))
+            if wanted not in managed:
+                raise Problem(403, "Not your team", "This rep is in another team.")
+        return wanted
+
     async def step(self) -> None:
         self._wake.clear()
         if self._polls and self._listeners:
@@ -148,7 +164,11 @@ def stream_router(hub: Changes) -> APIRouter:
         response_class=StreamingResponse,
         responses={200: {"content": {"text/event-stream": {}}}},
     )
-    async def stream(request: Request, rep_id: Annotated[str, Depends(_whose)]) -> Response:
+    async def stream(
+        request: Request,
+        caller: Annotated[Principal, Depends(_may_stream)],
+        rep_id: str | None = None,
+    ) -> Response:
         """Changes of a rep's assignments as they happen.
 
         The event ``ready`` comes first, and again when events were left out because they were not
@@ -157,7 +177,7 @@ def stream_router(hub: Changes) -> APIRouter:
         changed.
         """
         return StreamingResponse(
-            _told(request, hub, rep_id),
+            _told(request, hub, await hub.may_hear(caller, rep_id)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -183,21 +203,6 @@ async def _told(request: Request, hub: Changes, rep_id: str) -> AsyncIterator[by
                     return
                 checked = monotonic()
             yield b"".join([first, *_all_of(queue)])
-
-
-async def _whose(
-    request: Request,
-    caller: Annotated[Principal, Depends(_may_stream)],
-    rep_id: str | None = None,
-) -> str:
-    """Whose stream is asked for: a rep's own, or any by an admin."""
-    if caller.role is Role.REP:
-        if caller.rep_id is None or rep_id not in (None, caller.rep_id):
-            raise Problem(403, "Not your leads", "A rep sees only the leads given to them.")
-        return caller.rep_id
-    if rep_id is None:
-        raise Problem(422, "Whose stream?", "Name the rep: /routing/v1/stream?rep_id=…")
-    return rep_id
 
 
 async def _still_allowed(request: Request) -> bool:

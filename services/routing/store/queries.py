@@ -1,12 +1,12 @@
 """What the API, the pages, the stream and the timers read: never a lock, never a write."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, func, or_, select, text
+from sqlalchemy import Connection, func, or_, select, text
 
 from services.routing.domain.accounts import Account
 from services.routing.domain.assignment import WAITING, Assignment, Change, State
@@ -77,25 +77,6 @@ class Load:
 
     rep: Rep
     waiting: int
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """An assignment with all a rep wants to know about its lead."""
-
-    assignment: Assignment
-    lead: Lead | None
-    contact: Mapping[str, Any]
-    decision: Explanation | None
-
-
-@dataclass(frozen=True, slots=True)
-class Inbox:
-    """What waits for a rep's answer, most urgent first; what they work on, newest first."""
-
-    waiting: Sequence[Card]
-    working: Sequence[Card]
-    now: datetime
 
 
 def list_reps(
@@ -241,20 +222,6 @@ def owner_of(conn: Connection, lead_id: str) -> str | None:
     return conn.execute(query).scalar_one_or_none()
 
 
-def inbox_of(conn: Connection, rep_id: str, limit: int = 100) -> Inbox:
-    """A rep's inbox, at the database's time."""
-    mine = ASSIGNMENTS.query().where(
-        assignments.c.rep_id == rep_id, assignments.c.closed_at.is_(None)
-    )
-    waiting = mine.where(IS_WAITING).order_by(assignments.c.due_at).limit(limit)
-    working = (
-        mine.where(assignments.c.state == State.ACCEPTED.value)
-        .order_by(assignments.c.answered_at.desc())
-        .limit(limit)
-    )
-    return Inbox(_cards(conn, rep_id, waiting), _cards(conn, rep_id, working), database_now(conn))
-
-
 def seconds_to_deadline(conn: Connection) -> float | None:
     """Until the next deadline or warning; None when nothing waits for an answer."""
     found = (_seconds_to(conn, first) for first in (_FIRST_DUE, _FIRST_WARNING))
@@ -293,25 +260,3 @@ def _seconds_to(conn: Connection, first: Statement) -> float | None:
 def _time(stored: Any) -> datetime:
     """A time as it comes from the driver."""
     return read_time(stored) if isinstance(stored, str) else cast(datetime, stored)
-
-
-def _cards(conn: Connection, rep_id: str, query: Select[Any]) -> list[Card]:
-    found = ASSIGNMENTS.items(conn.execute(query))
-    lead_ids = [one.lead_id for one in found]
-    if not lead_ids:
-        return []
-    known = LEADS.items(conn.execute(LEADS.query().where(leads.c.lead_id.in_(lead_ids))))
-    by_lead = {one.lead_id: one for one in known}
-    rows = conn.execute(select(contacts).where(contacts.c.lead_id.in_(lead_ids)))
-    people = {row.lead_id: row.contact for row in rows}
-    why = DECISIONS.query().where(decisions.c.lead_id.in_(lead_ids), decisions.c.rep_id == rep_id)
-    made = {(d.lead_id, d.cycle, d.attempt): d for d in DECISIONS.items(conn.execute(why))}
-    return [
-        Card(
-            one,
-            by_lead.get(one.lead_id),
-            people.get(one.lead_id, {}),
-            made.get((one.lead_id, one.cycle, one.attempt)),
-        )
-        for one in found
-    ]

@@ -19,16 +19,13 @@ from services.routing.domain.lead import Lead, Note
 from services.routing.domain.reps import Rep
 from services.routing.handlers import working
 from services.routing.store import queries
-from services.routing.store.queries import Card
+from services.routing.store.inbox import Card, shown_to
 from services.routing.store.unit import Routing
+from services.routing.web.outcomes import STEP_WORDS, steps_from
 from services.routing.web.views import view
 from shared.access import Principal, Role, check_csrf, page_principal
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import (
-    OUTCOME_STAGES,
-    TRANSITIONS,
-    DisqualifyReason,
-    RecycleReason,
     Stage,
 )
 from shared.db.database import database_now
@@ -39,29 +36,6 @@ from shared.web.words import REASON_NAMES
 
 Visitor = Annotated[Principal, Depends(page_principal(Role.REP, Role.MANAGER, Role.ADMIN))]
 NOTE_LENGTH: Final = 5000
-STEP_WORDS: Final[Mapping[Stage, str]] = {
-    Stage.SQL: "Qualified: sales works on it (SQL)",
-    Stage.OPPORTUNITY: "An opportunity",
-    Stage.WON: "Won",
-    Stage.LOST: "Lost",
-    Stage.RECYCLED: "Back to marketing, for later",
-    Stage.DISQUALIFIED: "Closed for good",
-}
-"""What a rep can say became of a lead, the best first."""
-REASON_CHOICES: Final = {
-    Stage.RECYCLED: [
-        (RecycleReason.UNABLE_TO_REACH.value, "could not be reached"),
-        (RecycleReason.NO_BUDGET.value, "no budget"),
-        (RecycleReason.BAD_TIMING.value, "not now"),
-        (RecycleReason.NO_AUTHORITY.value, "nobody who decides"),
-    ],
-    Stage.DISQUALIFIED: [
-        (DisqualifyReason.NO_NEED.value, "no need"),
-        (DisqualifyReason.NO_FIT.value, "does not fit"),
-        (DisqualifyReason.COMPETITOR_COMMITTED.value, "committed to a competitor"),
-        (DisqualifyReason.DO_NOT_CONTACT.value, "does not want to be contacted"),
-    ],
-}
 CAUSE_WORDS: Final[Mapping[Cause, str]] = {
     Cause.RULES: "Given by the rules",
     Cause.SLA_BREACHED: "Given on: the one before did not answer in time",
@@ -209,7 +183,7 @@ def _known(conn: Connection, who: Principal, lead_id: str) -> Known:
     owner = next((one for one in attempts if one.closed_at is None), None)
     # Whoever gave it away sees what happened, not how to reach the person.
     may_see = own is None or (owner is not None and owner.rep_id == own)
-    contact = (queries.contact_of(conn, lead_id) or {}) if may_see else {}
+    contact = shown_to(queries.contact_of(conn, lead_id) or {}, has_it=may_see)
     made = queries.lead_decisions(conn, lead_id)
     newest = owner or (attempts[0] if attempts else None)
     why = next((one for one in made if newest and one.attempt == newest.attempt), None)
@@ -239,7 +213,6 @@ def _context(
     owner, own = known.owner, only_rep(who)
     mine = owner is not None and (own is None or owner.rep_id == own)
     at = Stage(stage["stage"]) if stage is not None and stage["stage"] else None
-    nexts = [one for one in STEP_WORDS if at and one in TRANSITIONS[at] & OUTCOME_STAGES]
     worked = owner is not None and owner.answered_at is not None
     return {
         "lead": view(known.cards, now, names),
@@ -248,10 +221,7 @@ def _context(
         "owner": owner,
         "owner_name": None if owner is None else names.get(owner.rep_id, owner.rep_id),
         "stage": None if at is None else at.value,
-        "steps": [
-            {"stage": one.value, "words": STEP_WORDS[one], "reasons": REASON_CHOICES.get(one)}
-            for one in (nexts if mine and worked and who.role is not Role.MANAGER else [])
-        ],
+        "steps": steps_from(at) if mine and worked and who.role is not Role.MANAGER else [],
         "may_work": mine,
         "colleagues": [
             (rep.rep_id, rep.name)

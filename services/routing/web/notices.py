@@ -4,17 +4,28 @@ from collections.abc import Mapping
 from typing import Final
 
 NOTICES: Final[Mapping[str, tuple[str, str]]] = {
-    "acknowledged": ("ok", "Noted that you have seen it. Accept or reject it before the deadline."),
-    "accepted": ("ok", "It is yours. You find it below, under “Working on”."),
-    "rejected": ("ok", "Rejected. Thank you – the reason helps whoever can learn from it."),
     "handed": ("ok", "Handed over. Your colleague's clock runs."),
     "back": ("ok", "Put back. Whoever is due by the rules has it now."),
-    "late": (
-        "warn",
-        "This lead has moved on in the meantime, so your answer changed nothing: its deadline "
-        "passed and somebody else has it now, or it was answered in another window.",
-    ),
-    "reason": ("bad", "Choose a reason, then reject the lead again. Nothing was changed."),
     "saved": ("ok", "Saved."),
     "policy": ("ok", "The new version of the policy is in force."),
 }
+_ANSWERED: Final[Mapping[str, tuple[str, str]]] = {
+    "acknowledged": ("ok", "{name}: noted that you have seen it. Accept or reject it in time."),
+    "accepted": ("ok", "{name} is yours. You find it under “Mine”, with what to do next."),
+    "rejected": ("ok", "{name} is rejected. Thank you: whoever can learn from the reason does."),
+    "late": (
+        "warn",
+        "{name} had moved on already, so your answer changed nothing: {owner}. "
+        "You find it under “Missed”.",
+    ),
+    "reason": ("bad", "Choose why you reject {name}. Nothing was changed."),
+}
+
+
+def answered_notice(notice: str, name: str | None, owner: str | None) -> tuple[str, str] | None:
+    """What came of an answer to the lead of this name; ``owner`` is who has it now."""
+    if notice not in _ANSWERED:
+        return NOTICES.get(notice)
+    kind, text = _ANSWERED[notice]
+    has_it = f"{owner} has it now" if owner else "it was answered, or nobody has it now"
+    return kind, text.format(name=name or "The lead", owner=has_it)

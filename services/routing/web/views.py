@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zlib import crc32
 
 from services.routing.domain.assignment import State
 from services.routing.domain.lead import Lead
-from services.routing.store.queries import Card
-from shared.web.words import FACT_WORDS
+from services.routing.store.inbox import Card, Row, Tab
+from shared.web.words import FACT_WORDS, REASON_NAMES
 
 SOON_SECONDS = 15 * 60
 """Less than this left: the deadline is shown as urgent (a quarter of the time if that is less)."""
@@ -58,6 +58,92 @@ class LeadView:
         """Changes whenever the card shows something else, time aside."""
         shown = (self.state, self.due_at, self.name, self.title_line, self.email, self.phone)
         return f"{crc32(repr((*shown, self.website, self.message)).encode()):08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One line of a list of the inbox."""
+
+    assignment_id: str
+    lead_id: str
+    name: str
+    title_line: str
+    grade: str | None
+    acknowledged: bool
+    left: float
+    """Seconds until the deadline."""
+    total: float
+    urgency: str
+    """Empty where no deadline runs."""
+    says: str
+    """What there is to say instead of a deadline."""
+    at: datetime | None
+    """When that was."""
+    sort: str
+    """Sorted by it as by the list's order, on the page."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the line shows something else, time aside."""
+        shown = (self.name, self.title_line, self.grade, self.acknowledged, self.says, self.at)
+        return f"{crc32(repr((*shown, self.sort)).encode()):08x}"
+
+
+END_WORDS: Final = {
+    "SLA_BREACHED": "ran out",
+    "REJECTED": "turned down",
+    "HANDED_OVER": "handed over",
+    "PUT_BACK": "put back",
+    "MOVED": "moved by a manager",
+    "AWAY": "given on while you were away",
+}
+
+
+def row_view(
+    row: Row, tab: Tab, now: datetime, names: Mapping[str, str], stages: Mapping[str, str]
+) -> RowView:
+    """A line as the page shows it at this moment; ``stages`` are those of worked leads, by id."""
+    a = row.assignment
+    left = (a.due_at - now).total_seconds()
+    total = (a.due_at - (a.acknowledged_at or a.assigned_at)).total_seconds()
+    says, at, sort = "", a.answered_at, ""
+    match tab:
+        case Tab.WAITING:
+            soon = "0" if left < SOON_SECONDS else "1"
+            sort = f"{soon}|{a.grade or '~'}|{a.due_at:%Y%m%d%H%M%S.%f}|{a.assignment_id}"
+        case Tab.MINE:
+            says = stages.get(a.lead_id, "accepted")
+            sort = f"{a.answered_at:%Y%m%d%H%M%S.%f}|{a.assignment_id}" if a.answered_at else ""
+        case Tab.MISSED:
+            says, at = _end(row, names), a.closed_at
+            sort = f"{a.closed_at:%Y%m%d%H%M%S.%f}|{a.assignment_id}" if a.closed_at else ""
+    return RowView(
+        assignment_id=a.assignment_id,
+        lead_id=a.lead_id,
+        name=lead_name(row.contact),
+        title_line=_title_line(row.contact, row.lead.facts if row.lead else {}),
+        grade=a.grade,
+        acknowledged=a.state is State.ACKNOWLEDGED,
+        left=left,
+        total=total,
+        urgency=urgency(left, total) if tab is Tab.WAITING else "",
+        says=says,
+        at=at,
+        sort=sort,
+    )
+
+
+def _end(row: Row, names: Mapping[str, str]) -> str:
+    """How a lead left a rep, and where it is."""
+    a = row.assignment
+    said = END_WORDS.get(a.closed_because or "", "ended")
+    if a.reason is not None:
+        said += f": {REASON_NAMES[a.reason].lower()}"
+    if row.now_with == a.rep_id:
+        return f"{said}; it came back to you"
+    if row.now_with is not None:
+        return f"{said}; {names.get(row.now_with, row.now_with)} has it now"
+    return said
 
 
 def view(card: Card, now: datetime, names: Mapping[str, str]) -> LeadView:
@@ -112,7 +198,7 @@ def urgency(left: float, total: float) -> str:
 def lead_name(person: Mapping[str, Any]) -> str:
     """What a lead is called on a page."""
     name = " ".join(filter(None, (person.get("first_name"), person.get("last_name"))))
-    return name or person.get("email") or person.get("phone") or "Contact details on their way"
+    return name or person.get("email") or person.get("phone") or "Somebody without a name"
 
 
 def _title_line(person: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from services.routing.domain.assignment import Assignment, State
 from services.routing.handlers import answers
 from services.routing.handlers.answers import Answer
 from services.routing.service import MIGRATIONS, NAME
-from services.routing.store.queries import inbox_of, lead_decisions, policy
+from services.routing.store.inbox import Tab, Wanted, card_of, counts_of, page_of
+from services.routing.store.queries import lead_decisions, policy
 from services.routing.store.tables import metadata
 from services.routing.store.unit import Routing
 from shared.contracts.problems import Problem
@@ -127,7 +128,8 @@ def test_leads_and_decisions_are_kept_by_the_upgrade(database_url: str, tmp_path
     migrate(db, MIGRATIONS)
     assert drift(db, metadata) == []
     with db.connect() as conn:
-        (card,) = inbox_of(conn, "ana").waiting
+        (row,) = page_of(conn, "ana", Tab.WAITING, Wanted(), 0, 5).rows
+        card = card_of(conn, row)
         (why,) = lead_decisions(conn, "l1")
         assert policy(conn)["max_rounds"] == 3
     assert card.lead is not None
@@ -168,9 +170,16 @@ async def test_a_long_history_of_a_rep_is_no_burden_of_their_inbox(desk: Desk) -
         await desk.transactions.run(
             lambda unit, row=row: answers.accept(unit, Answer(row.assignment_id))
         )
-    found = await desk.db.read(lambda conn: inbox_of(conn, "ana", limit=5))
-    assert [len(found.waiting), len(found.working)] == [5, 5]
-    dues = [card.assignment.due_at for card in found.waiting]
+
+    def read(conn: Any) -> Any:
+        pages = [page_of(conn, "ana", tab, Wanted(), 0, 5) for tab in Tab]
+        cards = [card_of(conn, row) for page in pages for row in page.rows]
+        return pages, cards, counts_of(conn, "ana")
+
+    (waiting, mine, missed), cards, counts = await desk.db.read(read)
+    assert [len(waiting.rows), len(mine.rows), len(missed.rows)] == [5, 5, 0]
+    assert [waiting.found, mine.found, missed.found] == [20, 10, 0]
+    assert (counts.waiting, counts.mine, counts.missed) == (20, 10, 0)
+    dues = [row.assignment.due_at for row in waiting.rows]
     assert dues == sorted(dues)
-    assert found.now - timedelta(minutes=1) < datetime.now(UTC)
-    assert all(card.decision is not None for card in [*found.waiting, *found.working])
+    assert all(card.decision is not None for card in cards)

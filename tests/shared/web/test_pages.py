@@ -105,7 +105,7 @@ def test_the_navigation_knows_the_place_and_the_other_addresses() -> None:
     [
         (None, ["Form"]),
         (Role.REP, ["Inbox", "Leads", "Definitions"]),
-        (Role.MANAGER, ["Board", "Leads", "Definitions"]),
+        (Role.MANAGER, ["Inbox", "Board", "Leads", "Definitions"]),
         (Role.MARKETER, ["Leads", "Definitions", "Feedback", "Form"]),
         (Role.ADMIN, ["Inbox", "Board", "Leads", "Definitions", "Feedback", "Reps", "Form"]),
     ],
