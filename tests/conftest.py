@@ -49,6 +49,8 @@ def _missing(part: str, why: str) -> NoReturn:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A run in which no test ran to its end has shown nothing: it fails."""
+    if hasattr(session.config, "workerinput"):
+        return  # one of several processes: the one that gathers their reports decides
     if exitstatus == pytest.ExitCode.OK and not session.config.option.collectonly:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         ran = reporter and any(reporter.stats.get(kind) for kind in ("passed", "xfailed"))
