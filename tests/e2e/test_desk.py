@@ -113,6 +113,68 @@ def test_a_manager_sees_their_team_and_nobody_elses(product: Product, browser: B
     assert page.locator(f"[value='{other['lead_id']}']").count() == 0
     row.get_by_role("link", name="Ines Keller").click()
     expect(page.get_by_role("heading", name="What happened")).to_be_visible()
-    refused = page.goto(f"{product.urls['routing']}/routing/leads/{other['lead_id']}")
-    assert refused is not None
-    assert refused.status == 403
+    page.goto(f"{product.urls['routing']}/routing/leads/{other['lead_id']}")
+    expect(page.get_by_role("heading", name="What happened")).to_be_visible()
+    expect(page.get_by_role("form", name="Hand it over")).to_have_count(0)
+    over = f"/routing/v1/assignments/{other['assignment_id']}/hand-over"
+    key = product.cli("keys", "create", "--role", "manager", "--rep", maria).strip()
+    refused = product.call(
+        "POST", over, json={"rep_id": "rep-ben"}, headers={"Authorization": f"Bearer {key}"}
+    )
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_marketer_asks_what_became_of_the_webinar_s_leads(
+    product: Product, browser: Browser, width: int
+) -> None:
+    campaign = f"webinar-{uuid.uuid4().hex[:8]}"
+    for rep in product.get("/routing/v1/reps")["items"]:
+        path = f"/routing/v1/reps/{rep['rep_id']}"
+        assert product.call("PATCH", path, json={"capacity": 50}).is_success
+    form = {**BUYER, "last_name": "Okafor", "utm_campaign": campaign, "utm_source": "webinar"}
+    named: dict[str, dict[str, Any]] = {"Ada": {}, "Bo": {}, "Cy": {"job_title": "Student"}}
+    leads = {
+        first: product.post(
+            "/capture/v1/leads",
+            {**form, **more, "first_name": first, "email": f"{first}@{campaign}.example".lower()},
+        )["lead_id"]
+        for first, more in named.items()
+    }
+
+    def given() -> dict[str, Any] | None:
+        found = product.get(f"/routing/v1/assignments?lead_id={leads['Ada']}")["items"]
+        return found[0] if found else None
+
+    taken = eventually(given, "an owner")
+    product.post(f"/routing/v1/assignments/{taken['assignment_id']}/accept")
+
+    def recorded() -> bool:
+        body = {"lead_id": leads["Ada"], "stage": "SQL"}
+        return product.call("POST", "/feedback/v1/outcomes", json=body).status_code == 201
+
+    eventually(recorded, "an outcome")
+    key = product.cli("keys", "create", "--role", "marketer").strip()
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"{product.urls['feedback']}/login")
+    page.locator("input[name=key]").fill(key)
+    page.locator("main button[type=submit]").click()
+    page.get_by_role("link", name="Leads", exact=True).click()
+    page.get_by_text("More filters and order").click()
+    page.get_by_label("Campaign").select_option(campaign)
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("heading", name="3 leads")).to_be_visible()
+    row = page.get_by_role("row").filter(has_text="Ada Okafor")
+    expect(row).to_contain_text("SQL")
+    row.get_by_role("link", name="Ada Okafor").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ada Okafor")
+    story = page.locator("ol.steps")
+    for told in ("Came in", campaign, "Became an MQL", "Given to", "Accepted by", "Qualified"):
+        expect(story).to_contain_text(told)
+    expect(page.get_by_role("link", name="The score in depth")).to_be_visible()
+    expect(page.get_by_label("New note")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # One that no rep ever had has its page, too.
+    page.goto(f"{product.urls['routing']}/routing/leads/{leads['Cy']}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Cy Okafor")
+    expect(page.locator("ol.steps")).to_contain_text("Came in")

@@ -31,11 +31,17 @@ from shared.runtime.unit import Transactions
 
 Writer = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MARKETER, Role.ADMIN))]
 Reader = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MANAGER, Role.MARKETER, Role.ADMIN))]
+Onlooker = Annotated[
+    Principal, Depends(allow(Role.SERVICE, Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN))
+]
 Editor = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
 Admin = Annotated[Principal, Depends(allow(Role.ADMIN))]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Address = Annotated[str | None, Query(max_length=320)]
 
+_IMPERSONAL = frozenset(
+    ("lead_id", "captured_at", "updated_at", "attribution", "touch_count", "touches", "activities")
+)
 _ID = re.compile(r"[0-9a-f-]{36}")
 _PLAIN = r"^[^\x00]*$"
 _TAKEN = frozenset(LeadIn.model_fields)
@@ -138,6 +144,15 @@ def _add_leads(router: APIRouter, db: Database) -> None:
         if lead is None:
             raise Problem(404, "Unknown lead", "No lead has this lead_id.")
         return lead
+
+    @router.get("/leads/{lead_id}/touches", tags=["leads"])
+    async def get_touches(_: Onlooker, lead_id: str) -> dict[str, Any]:
+        """What a lead did and where it came from, without who it is. For reps as well."""
+        lead = await get_lead(_, lead_id)
+        told = {name: value for name, value in lead.items() if name in _IMPERSONAL}
+        # The wording that was shown may name the person.
+        flags = [{k: v for k, v in one.items() if k != "text"} for one in lead["consent"]]
+        return {**told, "consent": flags}
 
     @router.get("/bad-submissions", tags=["leads"])
     async def list_bad_submissions(

@@ -23,6 +23,7 @@ from services.feedback.store.tables import (
     feedback_log,
     lead_stages,
     log_head,
+    outcomes,
     proposals,
     stage_changes,
     waiting_outcomes,
@@ -85,6 +86,12 @@ def lead_history(conn: Connection, lead_id: str) -> dict[str, Any] | None:
         .where(stage_changes.c.lead_id == lead_id)
         .order_by(stage_changes.c.at, stage_changes.c.id)
     )
+    c = outcomes.c
+    told = (
+        select(c.stage, c.reason, c.amount, c.occurred_at, c.recorded_at)
+        .where(c.lead_id == lead_id)
+        .order_by(c.cycle, c.step)
+    )
     lead = known or Lead(lead_id)
     return {
         "lead_id": lead_id,
@@ -107,6 +114,7 @@ def lead_history(conn: Connection, lead_id: str) -> dict[str, Any] | None:
             }
             for step in steps
         ],
+        "outcomes": [dict(row._mapping) for row in conn.execute(told)],
         "waiting_outcomes": [one.document() for one in waiting],
     }
 

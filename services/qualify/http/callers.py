@@ -14,7 +14,6 @@ Reader = Annotated[
     Principal, Depends(allow(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN, Role.SERVICE))
 ]
 Author = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
-Explained = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN, Role.SERVICE))]
 Moment = Annotated[
     AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
 ]

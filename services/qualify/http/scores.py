@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
-from services.qualify.http.callers import Explained
+from services.qualify.http.callers import Reader
 from services.qualify.store.queries import find_version, lead_history
 from services.qualify.views import score_view
 from shared.contracts.problems import Problem
@@ -18,7 +18,7 @@ def scores_router(db: Database) -> APIRouter:
 
     @routes.get("/leads/{lead_id}/score", tags=["scores"])
     async def get_score(
-        _: Explained, lead_id: str, history: Annotated[int, Query(ge=1, le=200)] = 50
+        _: Reader, lead_id: str, history: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> dict[str, Any]:
         """The newest decision about a lead: its score, exactly the sum of its contributions, the
         facts it was made from, what it missed, the smallest changes that would have qualified it,

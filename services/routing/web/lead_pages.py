@@ -1,7 +1,7 @@
-"""A lead's page for whoever has it: who it is, what happened, and what to do next with it."""
+"""A lead's page, one for all: who it is, what happened, and what this visitor may do with it."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -14,37 +14,26 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from services.routing.callers import managed_by, only_rep
-from services.routing.domain.assignment import Assignment, Cause, State
-from services.routing.domain.lead import Lead, Note
-from services.routing.domain.reps import Rep
 from services.routing.handlers import working
 from services.routing.store import queries
-from services.routing.store.inbox import Card, shown_to
+from services.routing.store.inbox import shown_to
 from services.routing.store.unit import Routing
-from services.routing.web.outcomes import STEP_WORDS, steps_from
-from services.routing.web.views import view
+from services.routing.web.lead_story import Known, Told, ask_others, came_by, story_of
+from services.routing.web.outcomes import steps_from
+from services.routing.web.views import facts_told, person_view
 from shared.access import Principal, Role, check_csrf, page_principal
 from shared.contracts.problems import Problem
-from shared.contracts.vocabulary import (
-    Stage,
-)
-from shared.db.database import database_now
+from shared.contracts.vocabulary import Stage
 from shared.runtime.peers import Peers, problem_of
 from shared.runtime.unit import Transactions
 from shared.web.pages import Pages
-from shared.web.words import REASON_NAMES
+from shared.web.words import STAGE_WORDS
 
-Visitor = Annotated[Principal, Depends(page_principal(Role.REP, Role.MANAGER, Role.ADMIN))]
+Visitor = Annotated[
+    Principal, Depends(page_principal(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN))
+]
+Worker = Annotated[Principal, Depends(page_principal(Role.REP, Role.MANAGER, Role.ADMIN))]
 NOTE_LENGTH: Final = 5000
-CAUSE_WORDS: Final[Mapping[Cause, str]] = {
-    Cause.RULES: "Given by the rules",
-    Cause.SLA_BREACHED: "Given on: the one before did not answer in time",
-    Cause.REJECTED: "Given on: the one before turned it down",
-    Cause.HANDED_OVER: "Handed over by a colleague",
-    Cause.PUT_BACK: "Put back, and given on by the rules",
-    Cause.MOVED: "Moved by a manager",
-    Cause.AWAY: "Given on: the one before is away",
-}
 NOTICES: Final = {
     "outcome": ("ok", "Noted. Marketing learns from it."),
     "waiting": ("info", "Noted. It counts once the lead's acceptance has come through."),
@@ -52,25 +41,6 @@ NOTICES: Final = {
     "handed": ("ok", "Handed over. Your colleague's clock runs."),
     "back": ("ok", "Put back. Whoever is due by the rules has it now."),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """All that routing knows of a lead."""
-
-    lead: Lead
-    contact: Mapping[str, Any]
-    attempts: list[Assignment]
-    """Newest first."""
-    cards: Card
-    notes: list[Note]
-    reps: list[Rep]
-    may_see: bool
-
-    @property
-    def owner(self) -> Assignment | None:
-        """The open attempt."""
-        return next((one for one in self.attempts if one.closed_at is None), None)
 
 
 def add_lead_pages(
@@ -82,11 +52,14 @@ def add_lead_pages(
     async def shown(
         request: Request, who: Principal, lead_id: str, status: int = 200, **more: Any
     ) -> Response:
-        known, now = await transactions.db.read(
-            lambda conn: (_known(conn, who, lead_id), database_now(conn))
+        known, told = await asyncio.gather(
+            transactions.db.read(lambda conn: _known(conn, who, lead_id)),
+            ask_others(peers, request, who, lead_id),
         )
-        stage = await _stage(peers, request, lead_id)
-        context = {**_context(known, who, stage, now), "notice": None, "problem": None, **more}
+        if known is None and (told.capture is None or who.role is Role.REP):
+            raise Problem(404, "No such lead", "There is none with this id, or it is on its way.")
+        context = {**_context(known, told, who), "notice": None, "problem": None, **more}
+        context["lead_id"] = lead_id
         return pages.render(request, "lead.html", status_code=status, **context)
 
     @router.get(place)
@@ -95,7 +68,7 @@ def add_lead_pages(
         return await shown(request, who, lead_id, notice=NOTICES.get(notice))
 
     @router.post(place, dependencies=[Depends(check_csrf)])
-    async def act(request: Request, who: Visitor, lead_id: str) -> Response:
+    async def act(request: Request, who: Worker, lead_id: str) -> Response:
         """One of the page's forms: an outcome, a note, handing it over, putting it back."""
         sent = await request.form()
         try:
@@ -156,73 +129,73 @@ async def _work(
     raise Problem(400, "Unknown form", "Go back to the lead and use one of its buttons.")
 
 
-async def _stage(peers: Peers, request: Request, lead_id: str) -> dict[str, Any] | None:
-    """Where feedback has the lead; None while it can't be asked, or knows nothing."""
-    try:
-        answer = await peers.get(request, f"/feedback/v1/leads/{quote(lead_id, safe='')}")
-    except Problem:
-        return None
-    found: dict[str, Any] | None = answer.json() if answer.is_success else None
-    return found
-
-
-def _known(conn: Connection, who: Principal, lead_id: str) -> Known:
-    """Raises Problem 404, and 403 for a lead that is not this visitor's to see."""
+def _known(conn: Connection, who: Principal, lead_id: str) -> Known | None:
+    """None for a lead that has not reached routing. Raises Problem 403 for one that a rep never
+    had."""
     lead = queries.find_lead(conn, lead_id)
     if lead is None:
-        raise Problem(404, "No such lead", "No lead with this id has reached routing.")
+        return None
     attempts = queries.list_assignments(conn, lead_id=lead_id)
-    own, manager_id = only_rep(who), managed_by(who)
-    had = {one.rep_id for one in attempts}
-    if own is not None and own not in had:
-        raise Problem(403, "Not your lead", "A rep sees only the leads given to them.")
-    managed = queries.managed_reps(conn, manager_id)
-    unrouted = lead.unrouted_at is not None
-    if manager_id is not None and not unrouted and not had & managed:
-        raise Problem(403, "Not your team", "This lead is with a rep of another team.")
     owner = next((one for one in attempts if one.closed_at is None), None)
+    own, manager_id = only_rep(who), managed_by(who)
+    if own is not None and own not in {one.rep_id for one in attempts}:
+        raise Problem(403, "Not your lead", "A rep sees only the leads given to them.")
     # Whoever gave it away sees what happened, not how to reach the person.
     may_see = own is None or (owner is not None and owner.rep_id == own)
-    contact = shown_to(queries.contact_of(conn, lead_id) or {}, has_it=may_see)
-    made = queries.lead_decisions(conn, lead_id)
-    newest = owner or (attempts[0] if attempts else None)
-    why = next((one for one in made if newest and one.attempt == newest.attempt), None)
+    may_work = may_see and owner is not None and who.role is not Role.MARKETER
+    if manager_id is not None and owner is not None:
+        may_work = owner.rep_id in queries.managed_reps(conn, manager_id)
     return Known(
         lead,
-        contact,
+        shown_to(queries.contact_of(conn, lead_id) or {}, has_it=may_see),
         attempts,
-        Card(newest or _nobodys(lead), lead, contact, why),
-        queries.notes_of(conn, lead_id) if may_see else [],
+        queries.lead_decisions(conn, lead_id),
+        queries.notes_of(conn, lead_id) if may_see and who.role is not Role.MARKETER else [],
         queries.list_reps(conn, limit=1000),
         may_see,
+        may_work,
     )
 
 
-def _nobodys(lead: Lead) -> Assignment:
-    """What stands in the place of an attempt while there has been none."""
-    at = lead.qualified_at
-    return Assignment(
-        "", lead.lead_id, lead.cycle, "", 0, State.EXPIRED, 0, lead.definition_version, at, at, at
-    )
-
-
-def _context(
-    known: Known, who: Principal, stage: dict[str, Any] | None, now: Any
-) -> dict[str, Any]:
-    names = {rep.rep_id: rep.name for rep in known.reps}
-    owner, own = known.owner, only_rep(who)
-    mine = owner is not None and (own is None or owner.rep_id == own)
-    at = Stage(stage["stage"]) if stage is not None and stage["stage"] else None
-    worked = owner is not None and owner.answered_at is not None
+def _context(known: Known | None, told: Told, who: Principal) -> dict[str, Any]:
+    capture, score, progress = told.capture or {}, told.score or {}, told.progress or {}
+    contact = known.contact if known is not None else capture.get("contact", {})
+    facts = score.get("facts") or (known.lead.facts if known is not None else {})
+    stage = Stage(progress["stage"]) if progress.get("stage") else None
     return {
-        "lead": view(known.cards, now, names),
-        "lead_id": known.lead.lead_id,
-        "may_see": known.may_see,
+        "person": person_view(contact, facts),
+        "facts": facts_told({**score.get("attribution", {}), **facts}),
+        "score": _score(known, score),
+        "deep": who.role in (Role.MARKETER, Role.ADMIN) and bool(score),
+        "came_by": came_by(capture.get("attribution", {})),
+        "captured_at": _moment(capture.get("captured_at")),
+        "consent": [
+            {**one, "purpose": one["purpose"].replace("_", " ")}
+            for one in capture.get("consent", ())
+        ],
+        "touch_count": capture.get("touch_count"),
+        "stage": stage,
+        "stage_words": None if stage is None else STAGE_WORDS[stage],
+        "may_see": known is None or known.may_see,
+        **_actions(known, stage, who),
+        "story": story_of(known, told),
+    }
+
+
+def _actions(known: Known | None, stage: Stage | None, who: Principal) -> dict[str, Any]:
+    """What this visitor may do about the lead now."""
+    if known is None:
+        return {"owner": None, "owner_name": None, "steps": [], "may_work": False, "answers": False,
+                "colleagues": [], "notes": []}  # fmt: skip
+    owner, names = known.owner, {rep.rep_id: rep.name for rep in known.reps}
+    worked = owner is not None and owner.answered_at is not None
+    says = known.may_work and worked and who.role is not Role.MANAGER
+    return {
         "owner": owner,
         "owner_name": None if owner is None else names.get(owner.rep_id, owner.rep_id),
-        "stage": None if at is None else at.value,
-        "steps": steps_from(at) if mine and worked and who.role is not Role.MANAGER else [],
-        "may_work": mine,
+        "steps": steps_from(stage) if says else [],
+        "may_work": known.may_work,
+        "answers": known.may_work and not worked,
         "colleagues": [
             (rep.rep_id, rep.name)
             for rep in known.reps
@@ -232,39 +205,35 @@ def _context(
             {"by": names.get(one.rep_id or "", "An admin"), "text": one.text, "at": one.written_at}
             for one in known.notes
         ],
-        "timeline": _timeline(known, names, stage),
     }
 
 
-def _timeline(
-    known: Known, names: Mapping[str, str], stage: dict[str, Any] | None
-) -> list[dict[str, Any]]:
-    """What happened, newest first."""
-    found: list[tuple[Any, str, str]] = []
-    for one in known.attempts:
-        name = names.get(one.rep_id, one.rep_id)
-        found.append((one.assigned_at, f"Given to {name}", CAUSE_WORDS[one.cause]))
-        if one.acknowledged_at is not None:
-            found.append((one.acknowledged_at, f"Seen by {name}", ""))
-        if one.answered_at is not None:
-            rejected = one.reason is not None
-            why = REASON_NAMES[one.reason] if one.reason is not None else ""
-            found.append(
-                (one.answered_at, f"{'Rejected' if rejected else 'Accepted'} by {name}", why)
-            )
-        if one.closed_because == "SLA_BREACHED" and one.closed_at is not None:
-            found.append((one.closed_at, f"{name} did not answer in time", ""))
-    if known.lead.escalated_at is not None:
-        found.append((known.lead.escalated_at, "A manager was told", "The round was over."))
-    found.append((known.lead.qualified_at, f"Became an MQL with {known.lead.score} points", ""))
-    for step in (stage or {}).get("history", []):
-        if step["stage"] in STEP_WORDS:
-            found.append((datetime.fromisoformat(step["at"]), STEP_WORDS[Stage(step["stage"])], ""))
-    found.append((known.lead.captured_at, "Came in", ""))
-    found.sort(key=lambda one: one[0], reverse=True)
-    return [
-        {"at": at, "title": title, "text": text or None, "kind": ""} for at, title, text in found
-    ]
+def _score(known: Known | None, score: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The newest score with its reasons, as qualify tells it, or else as it reached routing."""
+    if score:
+        told: Mapping[str, Any] = score
+    elif known is not None:
+        lead = known.lead
+        told = {name: getattr(lead, name) for name in ("score", "threshold", "grade", "explored")}
+        told = {**told, "contributions": lead.contributions}
+        told = {**told, "definition_version": lead.definition_version}
+    else:
+        return None
+    return {
+        **told,
+        "contributions": [
+            {"label": one["criterion_id"], "points": one["points"], "because": one.get("because")}
+            for one in told["contributions"]
+        ],
+        "missed": [
+            {"label": one["criterion_id"], "because": one["because"], "points": one["points"]}
+            for one in told.get("missed", ())
+        ],
+    }
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _text(sent: FormData, name: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any, Final
 from zlib import crc32
 
 from services.routing.domain.assignment import State
-from services.routing.domain.lead import Lead
 from services.routing.store.inbox import Card, Row, Tab
 from shared.web.words import FACT_WORDS, REASON_NAMES
 
@@ -162,7 +161,7 @@ def view(card: Card, now: datetime, names: Mapping[str, str]) -> LeadView:
         phone=person.get("phone"),
         website=_web_address(person.get("website")),
         message=person.get("message"),
-        facts=_facts(lead),
+        facts=facts_told({**lead.attribution, **lead.facts} if lead else {}),
         score=lead.score if lead else 0,
         threshold=lead.threshold if lead else 0,
         explored=lead.explored if lead else False,
@@ -201,16 +200,26 @@ def lead_name(person: Mapping[str, Any]) -> str:
     return name or person.get("email") or person.get("phone") or "Somebody without a name"
 
 
+def person_view(contact: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Who somebody is, as a page shows it."""
+    return {
+        "name": lead_name(contact),
+        "title_line": _title_line(contact, facts),
+        "email": contact.get("email"),
+        "phone": contact.get("phone"),
+        "website": _web_address(contact.get("website")),
+        "message": contact.get("message"),
+    }
+
+
 def _title_line(person: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     company = person.get("company") or facts.get("company")
     title = person.get("job_title") or facts.get("job_title")
     return ", ".join(str(part) for part in (title, company) if part)
 
 
-def _facts(lead: Lead | None) -> list[tuple[str, str]]:
-    if lead is None:
-        return []
-    known = {**lead.attribution, **lead.facts}
+def facts_told(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The facts that people see at a glance."""
     found = [(label, known.get(name)) for name, label in FACT_WORDS.items()]
     return [(label, str(value)) for label, value in found if value not in (None, "", [])]
 

@@ -386,3 +386,17 @@ async def test_a_lead_is_found_by_its_address(capture: Capture) -> None:
     misspelt = await found(emial="ada@example.com")
     assert misspelt.status_code == 400
     assert "Did you mean email?" in misspelt.json()["detail"]
+
+
+async def test_a_rep_sees_what_a_lead_did_and_not_who_it_is(capture: Capture) -> None:
+    lead_id = (await capture.post(ADA)).json()["lead_id"]
+    rep = capture.bearer(Role.REP)
+    assert (await capture.client.get(f"{LEADS}/{lead_id}", headers=rep)).status_code == 403
+    told = await capture.client.get(f"{LEADS}/{lead_id}/touches", headers=rep)
+    assert told.status_code == 200
+    assert told.json()["touch_count"] == 1
+    assert told.json()["attribution"]["utm_source"] == "newsletter"
+    (consent,) = told.json()["consent"]
+    assert (consent["purpose"], consent["granted"]) == ("marketing", True)
+    for secret in ("ada", "Lovelace", "7946", "call me", "Yes", "5000", "Analytical"):
+        assert secret not in told.text, secret
