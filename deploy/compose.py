@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deploy.settings import Settings
 from deploy.web import app as web
 from shared.access import Access
+from shared.access.openid import OpenId
 from shared.bus.api import Bus
 from shared.bus.open import open_bus
 from shared.contracts.topics import SERVICES
@@ -65,7 +66,8 @@ def build(settings: Settings, names: Sequence[str] = SERVICES) -> Product:
     apps: dict[str, ASGIApp] = {service.name: service.app for service in services}
     peers.runs_here(apps)
     folders = {service.name: service.migrations.parent for service in services}
-    app = Dispatcher(apps, web.build(access, links, folders, peers))
+    openid = OpenId(settings.openid) if settings.openid else None
+    app = Dispatcher(apps, web.build(access, links, folders, peers, openid))
     return Product(settings, services, access, bus, databases, app, peers)
 
 

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.access.keys import SHORTEST_KEY
+from shared.access.openid_claims import OpenIdSettings
+from shared.access.roles import Role
 
 
 class Settings(BaseSettings):
@@ -30,6 +33,22 @@ class Settings(BaseSettings):
     """``capture=http://…,qualify=…`` where services have addresses of their own."""
     peer_urls: str = Field("", validation_alias="LEADLOOP_PEER_URLS")
     """As ``service_urls``, but where the processes find each other; the same, if left out."""
+    oidc_issuer: str = Field("", validation_alias="LEADLOOP_OIDC_ISSUER")
+    """``https://…``: the OpenID Connect provider people log in at; empty: with keys alone."""
+    oidc_name: str = Field("", validation_alias="LEADLOOP_OIDC_NAME")
+    """What the login page calls it; empty: the issuer's host."""
+    oidc_client_id: str = Field("", validation_alias="LEADLOOP_OIDC_CLIENT_ID")
+    oidc_client_secret: str = Field("", validation_alias="LEADLOOP_OIDC_CLIENT_SECRET")
+    """Empty for a public client: PKCE is used in any case."""
+    oidc_scopes: str = Field("openid email profile", validation_alias="LEADLOOP_OIDC_SCOPES")
+    oidc_roles_claim: str = Field("", validation_alias="LEADLOOP_OIDC_ROLES_CLAIM")
+    """A claim's name, or a path like ``realm_access.roles``; empty: ``roles``, else ``groups``."""
+    oidc_roles: str = Field("", validation_alias="LEADLOOP_OIDC_ROLES")
+    """``sales=rep,sales-leads=manager``: a role here for a value of that claim."""
+    oidc_rep_claim: str = Field("", validation_alias="LEADLOOP_OIDC_REP_CLAIM")
+    """The claim with a rep's id; empty: the rep who has the verified e-mail address."""
+    oidc_redirect_uri: str = Field("", validation_alias="LEADLOOP_OIDC_REDIRECT_URI")
+    """``https://…/login/oidc/back``; empty: at the address the login page was opened at."""
     log_level: str = Field("INFO", validation_alias="LEADLOOP_LOG_LEVEL")
 
     @field_validator("database_url")
@@ -64,6 +83,48 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("oidc_issuer", "oidc_redirect_uri")
+    @classmethod
+    def _is_safe(cls, url: str) -> str:
+        address = urlsplit(url)
+        loopback = address.hostname in ("localhost", "127.0.0.1", "::1")
+        if url and address.scheme != "https" and not (address.scheme == "http" and loopback):
+            raise ValueError("this is no https://… (http:// will do on this machine alone)")
+        return url
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _maps_roles(cls, text: str) -> str:
+        _mapped(text)
+        return text
+
+    @model_validator(mode="after")
+    def _are_complete(self) -> Self:
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_roles):
+            raise ValueError(
+                "LEADLOOP_OIDC_ISSUER needs LEADLOOP_OIDC_CLIENT_ID and LEADLOOP_OIDC_ROLES"
+            )
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("LEADLOOP_OIDC_SCOPES must have openid among them")
+        return self
+
+    @property
+    def openid(self) -> OpenIdSettings | None:
+        """The provider to log in at, if there is one."""
+        if not self.oidc_issuer:
+            return None
+        return OpenIdSettings(
+            issuer=self.oidc_issuer,
+            client_id=self.oidc_client_id,
+            roles=_mapped(self.oidc_roles),
+            client_secret=self.oidc_client_secret,
+            name=self.oidc_name or urlsplit(self.oidc_issuer).netloc,
+            scopes=self.oidc_scopes,
+            roles_claim=self.oidc_roles_claim,
+            rep_claim=self.oidc_rep_claim,
+            redirect_uri=self.oidc_redirect_uri,
+        )
+
     @property
     def databases(self) -> str:
         """The URL that every service's database is opened with."""
@@ -81,3 +142,16 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether data and bus are files of this one process."""
         return self.databases.startswith("sqlite:") and self.broker_url.startswith("local:")
+
+
+def _mapped(text: str) -> dict[str, Role]:
+    """``sales=rep,growth=marketer``, with semicolons between where names hold commas."""
+    found: dict[str, Role] = {}
+    people = (Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN)
+    for part in filter(None, map(str.strip, text.split(";" if ";" in text else ","))):
+        name, _, role = (piece.strip() for piece in part.rpartition("="))
+        if not name or role not in people:
+            known = ", ".join(people)
+            raise ValueError(f"{part!r} is no name=role; roles of people are {known}")
+        found[name] = Role(role)
+    return found

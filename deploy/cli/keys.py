@@ -11,7 +11,7 @@ from deploy.cli.errors import fail
 from shared.access.roles import PERSONAL, Role
 
 if TYPE_CHECKING:
-    from shared.access.store import AccessStore
+    from shared.access.store import AccessStore, KeyRow
 
 LONGEST_LABEL = 200
 SIMILAR = 5
@@ -62,7 +62,7 @@ def list_keys() -> None:
             key.rep_id or "-",
             _minute(key.created_at),
             _minute(key.last_used_at),
-            "active" if key.active else "revoked",
+            _state(key),
             key.label,
         )
         for key in keys
@@ -71,6 +71,14 @@ def list_keys() -> None:
     for row in rows:
         cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
         typer.echo("  ".join(cells).rstrip())
+
+
+def _state(key: "KeyRow") -> str:
+    if not key.active:
+        return "revoked"
+    if key.expires_at is None:
+        return "active"
+    return f"ends {_minute(key.expires_at)}"
 
 
 def _minute(at: datetime | None) -> str:

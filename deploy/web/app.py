@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from deploy.web import front, login
 from shared.access import Access, visitor
+from shared.access.openid import OpenId
 from shared.contracts.problems import Problem
 from shared.runtime.http import answer
 from shared.runtime.peers import Peers
@@ -18,7 +19,11 @@ MAX_BODY_BYTES = 16 * 1024
 
 
 def build(
-    access: Access, links: Links, services: Mapping[str, Path], peers: Peers | None = None
+    access: Access,
+    links: Links,
+    services: Mapping[str, Path],
+    peers: Peers | None = None,
+    openid: OpenId | None = None,
 ) -> FastAPI:
     """The front page, the login, the static files, and a friendly 404 for everything else.
 
@@ -29,7 +34,7 @@ def build(
     app.state.links = links
     app.state.peers = peers or Peers(links)
     app.include_router(front.router)
-    app.include_router(login.router())
+    app.include_router(login.router(openid))
     app.router.routes.extend(static_mounts(services))
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -11,17 +11,17 @@ live on for as long as an outage lasts.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from shared.access.keys import SHORTEST_KEY, hash_key
 from shared.access.roles import Principal, Role
-from shared.access.sessions import Session, Sessions
-from shared.access.store import AccessStore, KeyRow
+from shared.access.sessions import MAX_AGE_SECONDS, Session, Sessions
+from shared.access.store import LOGIN, AccessStore, Invited, KeyRow
 from shared.contracts.problems import Problem
 from shared.db.database import Database
 from shared.db.errors import is_transient
@@ -33,6 +33,8 @@ STALE_AFTER_SECONDS = 300.0
 LOOKUPS_PER_SECOND = 20
 """Most keys a second that are looked up because the snapshot lacks them."""
 USE_WRITTEN_EVERY = timedelta(minutes=1)
+INVITED_FOR = timedelta(days=7)
+T = TypeVar("T")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -140,25 +142,76 @@ class Access:
 
         Raises ValueError unless a rep's key names its rep and every other key names none.
         """
+        return await self._changed(lambda: self._store.create_key(role, rep_id, label, _now()))
 
-        def make() -> tuple[str, str]:
-            self._prepare()
-            return self._store.create_key(role, rep_id, label, _now())
+    async def let_in(
+        self,
+        role: Role,
+        rep_id: str | None = None,
+        label: str = "",
+        seconds: float = MAX_AGE_SECONDS,
+    ) -> Principal:
+        """A login without a key, which ends by itself: for somebody a provider knows."""
+        now = _now()
+        until = now + timedelta(seconds=seconds)
+        login = await self._changed(lambda: self._store.add_login(role, rep_id, label, now, until))
+        return Principal(login, role, rep_id)
 
-        made = await self._db.on_writer(make)
-        await self.refresh()
-        return made
+    async def log_out(self, principal: Principal) -> None:
+        """End a login that was made without a key; a key lives on."""
+        if principal.key_id.startswith(LOGIN):
+            await self.revoke_key(principal.key_id)
 
     async def revoke_key(self, key_id_or_key: str) -> bool:
         """End a key: at once here, within seconds in other processes. False if none was active."""
+        return await self._changed(lambda: self._store.revoke(key_id_or_key, _now()))
 
-        def revoke() -> bool:
+    async def revoke_rep(self, rep_id: str) -> int:
+        """End all keys, logins and invitations of a rep, as ``revoke_key``; answers how many."""
+        return await self._changed(lambda: self._store.revoke_of_rep(rep_id, _now()))
+
+    def have_keys(self, rep_ids: Iterable[str]) -> set[str]:
+        """Those of these reps who have a key or a login, as of the last snapshot."""
+        known = self._fresh().by_id.values()
+        return {one.rep_id for one in known if one.rep_id is not None}.intersection(rep_ids)
+
+    async def invite(self, rep_id: str, role: Role) -> tuple[str, datetime]:
+        """Invite a rep: what the link must hold, and until when it works, once. An earlier
+        invitation of theirs works no longer."""
+        until = _now() + INVITED_FOR
+        return await self._changed(lambda: self._store.invite(rep_id, role, until)), until
+
+    async def invited(self, secret: str) -> Invited | None:
+        """Whom a link invites; None once it is used, replaced or too old."""
+
+        def read() -> Invited | None:
             self._prepare()
-            return self._store.revoke(key_id_or_key, _now())
+            return self._store.invited(secret, _now())
 
-        revoked = await self._db.on_writer(revoke)
+        return await self._db.on_writer(read)
+
+    async def take_up(self, secret: str, label: str) -> tuple[Principal, str] | None:
+        """Use an invitation: a key of the rep's own, and who they are with it. None as above."""
+
+        def make() -> tuple[Principal, str] | None:
+            found = self._store.take_up(secret, _now())
+            if found is None:
+                return None
+            key_id, key = self._store.create_key(found.role, found.rep_id, label, _now())
+            return Principal(key_id, found.role, found.rep_id), key
+
+        return await self._changed(make)
+
+    async def _changed(self, change: Callable[[], T]) -> T:
+        """Change the store, and know of it at once."""
+
+        def work() -> T:
+            self._prepare()
+            return change()
+
+        done = await self._db.on_writer(work)
         await self.refresh()
-        return revoked
+        return done
 
     async def list_keys(self) -> list[KeyRow]:
         """Every key ever made, without the keys themselves."""
@@ -195,7 +248,7 @@ class Access:
     def _taken(self) -> _Snapshot:
         self._prepare()
         started, previous = self._monotonic(), self._snapshot
-        by_hash = self._store.active()
+        by_hash = self._store.active(_now())
         sessions = previous.sessions if previous else Sessions(self._store.session_secret(_now()))
         by_id = {principal.key_id: principal for principal in by_hash.values()}
         return _Snapshot(by_hash, by_id, sessions, started)
@@ -226,7 +279,7 @@ class Access:
         if self._looked_up > LOOKUPS_PER_SECOND or snapshot is None:
             return None
         try:
-            found = await self._db.on_writer(lambda: self._store.find(key_hash, key_id))
+            found = await self._db.on_writer(lambda: self._store.find(key_hash, key_id, _now()))
         except Exception as error:
             if is_transient(error):
                 return None  # the snapshot serves while the store is away

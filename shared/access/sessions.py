@@ -6,12 +6,16 @@ which is looked up at each request; so revoking a key is also how all of its ses
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 COOKIE = "leadloop_session"
 MAX_AGE_SECONDS = 12 * 60 * 60
+AWAY_COOKIE = "leadloop_login"
+AWAY_SECONDS = 10 * 60
+"""How long somebody may take at the provider they log in with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Sessions:
 
     def __init__(self, secret: str, *, max_age_seconds: int = MAX_AGE_SECONDS) -> None:
         self._serializer = URLSafeTimedSerializer(secret, salt="leadloop.session.v1")
+        self._away = URLSafeTimedSerializer(secret, salt="leadloop.login.v1")
         self._max_age = max_age_seconds
 
     def begin(self, key_id: str) -> str:
@@ -45,3 +50,16 @@ class Sessions:
             case [str(key_id), str(token)] if token:
                 return Session(key_id, token)
         return None
+
+    def leave(self, remembered: Sequence[str]) -> str:
+        """What a browser carries while its person is away at a provider: signed, not secret."""
+        return str(self._away.dumps(list(remembered)))
+
+    def come_back(self, cookie: str | None) -> list[str] | None:
+        """What was remembered, or None if it is missing, forged, altered or too old."""
+        try:
+            payload = self._away.loads(cookie or "", max_age=AWAY_SECONDS)
+        except BadData:
+            return None
+        strings = isinstance(payload, list) and all(isinstance(one, str) for one in payload)
+        return payload if strings else None

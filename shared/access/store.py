@@ -1,4 +1,7 @@
-"""The access store: hashed keys and the secret that signs sessions.
+"""The access store: hashed keys, logins, invitations, and the secret that signs sessions.
+
+A *login* is a row of somebody who came in without a key: like a key that nobody holds, for it is
+stored under a hash that no key has, and that ends by itself. So revoking works as for keys.
 
 It is a small database of its own (the file ``access.db`` of the data folder, or the PostgreSQL
 schema ``access``) because every service reads it and none owns it. Its statements are SQL that both
@@ -17,28 +20,58 @@ from shared.access.keys import hash_key, new_key
 from shared.access.roles import PERSONAL, Principal, Role
 
 _ADD = (
-    "INSERT INTO keys (key_id, key_hash, role, rep_id, label, created_at) "
-    "VALUES (:key_id, :key_hash, :role, :rep_id, :label, :at) ON CONFLICT (key_hash) DO NOTHING"
+    "INSERT INTO keys (key_id, key_hash, role, rep_id, label, created_at, expires_at) "
+    "VALUES (:key_id, :key_hash, :role, :rep_id, :label, :at, :expires_at) "
+    "ON CONFLICT (key_hash) DO NOTHING"
 )
+_FORGET = "DELETE FROM keys WHERE expires_at < :at"
 _REVOKE = (
     "UPDATE keys SET revoked_at = :at WHERE (key_id = :key OR key_hash = :key_hash) "
     "AND revoked_at IS NULL RETURNING key_id"
+)
+_REVOKE_OF_REP = (
+    "UPDATE keys SET revoked_at = :at WHERE rep_id = :rep_id AND revoked_at IS NULL "
+    "RETURNING key_id"
 )
 _USED = (
     "UPDATE keys SET last_used_at = :at "
     "WHERE key_id = :key_id AND (last_used_at IS NULL OR last_used_at < :at)"
 )
 _LIST = (
-    "SELECT key_id, role, rep_id, label, created_at, revoked_at, last_used_at FROM keys "
-    "ORDER BY created_at, key_id"
+    "SELECT key_id, role, rep_id, label, created_at, revoked_at, last_used_at, expires_at "
+    "FROM keys ORDER BY created_at, key_id"
 )
-_ACTIVE = "SELECT key_hash, key_id, role, rep_id FROM keys WHERE revoked_at IS NULL"
+_ACTIVE = (
+    "SELECT key_hash, key_id, role, rep_id FROM keys "
+    "WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :at)"
+)
 _FIND = _ACTIVE + " AND (key_hash = :key_hash OR key_id = :key_id)"
 _SIGNS = "SELECT value FROM secrets WHERE name = 'session'"
 _ADD_SIGNS = (
     "INSERT INTO secrets (name, value, created_at) VALUES ('session', :value, :at) "
     "ON CONFLICT (name) DO NOTHING"
 )
+_INVITE = (
+    "INSERT INTO invitations (rep_id, link_hash, role, expires_at) "
+    "VALUES (:rep_id, :link_hash, :role, :expires_at) ON CONFLICT (rep_id) DO UPDATE "
+    "SET link_hash = excluded.link_hash, role = excluded.role, expires_at = excluded.expires_at"
+)
+_INVITED = "SELECT rep_id, role FROM invitations WHERE link_hash = :link_hash AND expires_at > :at"
+_TAKE_UP = (
+    "DELETE FROM invitations WHERE link_hash = :link_hash AND expires_at > :at "
+    "RETURNING rep_id, role"
+)
+_UNINVITE = "DELETE FROM invitations WHERE rep_id = :rep_id RETURNING rep_id"
+LOGIN = "login_"
+"""How the ids of logins begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """Whom an invitation is for, and as what."""
+
+    rep_id: str
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +86,12 @@ class KeyRow:
     revoked_at: datetime | None
     last_used_at: datetime | None
     """To a minute or so."""
+    expires_at: datetime | None = None
+    """When a login ends; keys don't."""
 
     @property
     def active(self) -> bool:
-        """Whether the key still opens anything."""
+        """Whether the key has not been revoked."""
         return self.revoked_at is None
 
 
@@ -89,22 +124,54 @@ class AccessStore:
         """Store a key's hash; answers its id. Does nothing about a key that is there already, even
         if revoked."""
         hashed = hash_key(key)
-        key_id = "key_" + hashed[:16]
-        self._write(
-            _ADD,
-            key_id=key_id,
-            key_hash=hashed,
-            role=role.value,
-            rep_id=rep_id,
-            label=label,
-            at=at,
-        )
+        return self._add("key_" + hashed[:16], hashed, role, rep_id, label, at, None)
+
+    def add_login(
+        self, role: Role, rep_id: str | None, label: str, at: datetime, until: datetime
+    ) -> str:
+        """Let somebody in without a key; answers the login's id. Forgets logins that have ended."""
+        self._write(_FORGET, at=at)
+        number = secrets.token_hex(16)
+        return self._add(LOGIN + number[:16], LOGIN + number, role, rep_id, label, at, until)
+
+    def _add(
+        self,
+        key_id: str,
+        hashed: str,
+        role: Role,
+        rep_id: str | None,
+        label: str,
+        at: datetime,
+        until: datetime | None,
+    ) -> str:
+        who = {"role": role.value, "rep_id": rep_id, "label": label}
+        self._write(_ADD, key_id=key_id, key_hash=hashed, **who, at=at, expires_at=until)
         return key_id
 
     def revoke(self, key_id_or_key: str, at: datetime) -> bool:
         """Mark a key as revoked. False if no active key matches."""
         hashed = hash_key(key_id_or_key)
         return bool(self._write(_REVOKE, key=key_id_or_key, key_hash=hashed, at=at))
+
+    def revoke_of_rep(self, rep_id: str, at: datetime) -> int:
+        """End every key, login and invitation of a rep; answers how many there were."""
+        ended = [*self._write(_UNINVITE, rep_id=rep_id)]
+        return len(ended) + len(self._write(_REVOKE_OF_REP, rep_id=rep_id, at=at))
+
+    def invite(self, rep_id: str, role: Role, until: datetime) -> str:
+        """Invite a rep in the place of any earlier invitation; answers what the link must hold."""
+        secret = secrets.token_urlsafe(32)
+        values = {"rep_id": rep_id, "role": role.value, "expires_at": until}
+        self._write(_INVITE, link_hash=hash_key(secret), **values)
+        return secret
+
+    def invited(self, secret: str, at: datetime) -> Invited | None:
+        """Whom an invitation is for; None once it is used, replaced or too old."""
+        return _invited(self._read(_INVITED, link_hash=hash_key(secret), at=at))
+
+    def take_up(self, secret: str, at: datetime) -> Invited | None:
+        """Use an invitation, which one caller alone can: None for every other."""
+        return _invited(self._write(_TAKE_UP, link_hash=hash_key(secret), at=at))
 
     def used(self, moments: Mapping[str, datetime]) -> None:
         """Note when keys were used last, by their ids."""
@@ -118,13 +185,13 @@ class AccessStore:
             for key_id, role, rep_id, label, *moments in self._read(_LIST)
         ]
 
-    def active(self) -> dict[str, Principal]:
-        """The caller behind each active key, by the key's hash."""
-        return {hashed: _principal(*known) for hashed, *known in self._read(_ACTIVE)}
+    def active(self, at: datetime) -> dict[str, Principal]:
+        """The caller behind each key that is active then, by the key's hash."""
+        return {hashed: _principal(*known) for hashed, *known in self._read(_ACTIVE, at=at)}
 
-    def find(self, key_hash: str, key_id: str) -> tuple[str, Principal] | None:
-        """An active key by its hash or its id: the hash, and the caller behind it."""
-        for hashed, *known in self._read(_FIND, key_hash=key_hash, key_id=key_id):
+    def find(self, key_hash: str, key_id: str, at: datetime) -> tuple[str, Principal] | None:
+        """A key that is active then by its hash or its id: the hash, and the caller behind it."""
+        for hashed, *known in self._read(_FIND, key_hash=key_hash, key_id=key_id, at=at):
             return hashed, _principal(*known)
         return None
 
@@ -137,16 +204,29 @@ class AccessStore:
         return str(rows[0][0])
 
     def _read(self, sql: str, **values: Any) -> Sequence[Any]:
-        return self._run(self._spelt(sql), values, write=False)
+        return self._run(self._spelt(sql), self._stored(values), write=False)
 
-    def _write(self, sql: str, at: datetime, **values: Any) -> Sequence[Any]:
+    def _write(self, sql: str, **values: Any) -> Sequence[Any]:
+        return self._run(self._spelt(sql), self._stored(values), write=True)
+
+    def _stored(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Times as the database keeps them."""
+        return {
+            name: self._time(value) if isinstance(value, datetime) else value
+            for name, value in values.items()
+        }
+
+    def _time(self, at: datetime) -> datetime | str:
         moment = at.astimezone(UTC)
         text = moment.replace(tzinfo=None).isoformat(" ", "microseconds")
-        values["at"] = moment if self._postgresql else text
-        return self._run(self._spelt(sql), values, write=True)
+        return moment if self._postgresql else text
 
     def _spelt(self, sql: str) -> str:
         return re.sub(r":(\w+)", r"%(\1)s", sql) if self._postgresql else sql
+
+
+def _invited(rows: Sequence[Any]) -> Invited | None:
+    return next((Invited(rep_id, Role(role)) for rep_id, role in rows), None)
 
 
 def _principal(key_id: str, role: str, rep_id: str | None) -> Principal:

@@ -38,10 +38,17 @@ class Peers:
             self._here[name] = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     async def get(
-        self, request: Request, path: str, params: Mapping[str, Any] | None = None
+        self,
+        request: Request,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        cookie: str | None = None,
     ) -> httpx.Response:
-        """Read ``/<service>/v1/…``. Raises Problem 503 when the service can't be reached."""
-        return await self._send(request, "GET", path, params=params)
+        """Read ``/<service>/v1/…``, in the visitor's name or in that of the session in ``cookie``.
+        Raises Problem 503 when the service can't be reached."""
+        headers = {} if cookie is None else {"cookie": cookie}
+        return await self._send(request, "GET", path, params=params, headers=headers)
 
     async def post(
         self, request: Request, path: str, body: Any = None, *, key: str | None = None

@@ -241,8 +241,9 @@ def test_what_ships_imports_no_async_database() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
 
 
-HEAVY = ("numpy", "scipy", "sklearn")
-"""For processes of their own (``shared.runtime.jobs``): they take seconds and memory to import."""
+HEAVY = ("numpy", "scipy", "sklearn", "authlib", "joserfc", "cryptography")
+"""For processes of their own (``shared.runtime.jobs``): they take seconds and memory to import. The
+last ones are for the first login at a provider."""
 
 
 def _loaded_by_the_product(more: str = "") -> list[str]:

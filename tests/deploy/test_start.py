@@ -25,6 +25,13 @@ NOWHERE = {
         ("run", {"LEADLOOP_BROKER_URL": "amqp:x"}, "LEADLOOP_BROKER_URL: this is neither kafka:"),
         ("run", {**NOWHERE, "LEADLOOP_BROKER_URL": ""}, "PostgreSQL needs LEADLOOP_BROKER_URL="),
         ("run", {"LEADLOOP_SERVICE_URLS": "x=http://y"}, "'x' is no service"),
+        (
+            "run",
+            {"LEADLOOP_OIDC_ISSUER": "http://login.example"},
+            "LEADLOOP_OIDC_ISSUER: this is no",
+        ),
+        ("run", {"LEADLOOP_OIDC_ISSUER": "https://a.example"}, "needs LEADLOOP_OIDC_CLIENT_ID and"),
+        ("run", {"LEADLOOP_OIDC_ROLES": "a=rep,b=boss"}, "'b=boss' is no name=role; roles of peop"),
         ("run nothing", {}, "no such service: nothing"),
         ("migrate", NOWHERE, "the database cannot be reached"),
         ("keys list", NOWHERE, "the database cannot be reached"),

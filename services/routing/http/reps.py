@@ -35,13 +35,24 @@ def reps_router(transactions: Transactions[Routing]) -> APIRouter:
 
     @router.get("/reps")
     async def list_reps(
-        caller: Reader, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 100
+        caller: Reader,
+        cursor: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        rep_id: str | None = None,
+        email: str | None = None,
     ) -> dict[str, Any]:
-        """Everybody who gets leads; a rep sees only themselves, a manager their teams."""
+        """Everybody who gets leads, or the one with this id or this e-mail address; a rep sees only
+        themselves, a manager their teams."""
         after = decode_cursor(cursor) if cursor else ""
         found = await db.read(
             lambda conn: queries.list_reps(
-                conn, only=only_rep(caller), manager_id=managed_by(caller), after=after, limit=limit
+                conn,
+                only=only_rep(caller),
+                manager_id=managed_by(caller),
+                after=after,
+                limit=limit,
+                rep_id=rep_id,
+                email=email,
             )
         )
         more = found[-1].rep_id if len(found) == limit else None

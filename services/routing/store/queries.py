@@ -86,9 +86,15 @@ def list_reps(
     manager_id: str | None = None,
     after: str = "",
     limit: int = 100,
+    rep_id: str | None = None,
+    email: str | None = None,
 ) -> list[Rep]:
     """Reps by id: all of them, one, or a manager and those of their teams."""
     query = REPS.query().where(reps.c.rep_id > after).order_by(reps.c.rep_id).limit(limit)
+    if rep_id is not None:
+        query = query.where(reps.c.rep_id == rep_id)
+    if email is not None:
+        query = query.where(func.lower(reps.c.email) == email.lower())
     if only is not None:
         query = query.where(reps.c.rep_id == only)
     if manager_id is not None:

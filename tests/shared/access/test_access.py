@@ -74,9 +74,9 @@ def looked_up(access: Access, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     find = access._store.find
 
-    def finding(key_hash: str, key_id: str) -> Any:
+    def finding(key_hash: str, key_id: str, at: datetime) -> Any:
         asked.append(key_hash or key_id)
-        return find(key_hash, key_id)
+        return find(key_hash, key_id, at)
 
     monkeypatch.setattr(access._store, "find", finding)
     return asked
