@@ -100,16 +100,19 @@ def _require_rep(rep_id: str) -> None:
     async def work(client: Client) -> list[dict[str, Any]]:
         return await client.all("/routing/v1/reps")
 
-    reps = {rep["rep_id"]: rep["name"] for rep in ask(work)}
+    known = ask(work)
+    reps = {rep["rep_id"]: rep["name"] for rep in known}
     if rep_id not in reps:
         fail(f"there is no rep {rep_id!r}; {_similar(rep_id, reps)}")
+    if any(rep["rep_id"] == rep_id and rep.get("status") == "gone" for rep in known):
+        fail(f"{reps[rep_id]} ({rep_id}) is gone, and a key of theirs would be ended at once")
 
 
 def _similar(rep_id: str, reps: dict[str, str]) -> str:
     from difflib import get_close_matches
 
     if not reps:
-        return "there are none yet: add them on the page /routing/reps"
+        return "there are none yet: add them on the page /routing/"
     said = {text.casefold(): known for known, name in reps.items() for text in (name, known)}
     close = get_close_matches(rep_id.casefold(), said, n=SIMILAR, cutoff=0.5)
     found = list(dict.fromkeys(said[text] for text in close))

@@ -14,6 +14,7 @@ from services.routing.http.board import board_router
 from services.routing.http.reps import reps_router
 from services.routing.http.stream import Changes, stream_router
 from services.routing.http.working import working_router
+from services.routing.joining import keep_leavers_out
 from services.routing.metrics import UNROUTED_NOW
 from services.routing.settings import Settings
 from services.routing.store import queries
@@ -35,6 +36,8 @@ MAX_BODY_BYTES = 1024 * 1024
 """Some ten thousand accounts in one table; only admins may send one."""
 COUNT_SECONDS = 15.0
 """How often the leads that nobody has are counted for operators."""
+LEAVERS_SECONDS = 15.0
+"""How often it is made sure that whoever is gone has no key, whatever came between."""
 SAMPLE_REPS = (
     ("rep-ana", "Ana Almeida", "ana@reps.example", 1, "Europe/Lisbon"),
     ("rep-ben", "Ben Baker", "ben@reps.example", 1, "Europe/London"),
@@ -49,6 +52,11 @@ def build(settings: Settings, infra: Infra) -> Service:
     breaches = Alarm("routing.deadlines", look=lambda: _expire(transactions), at_most=at_most)
     sweeper = Alarm("routing.sweep", look=lambda: _sweep(transactions), at_most=at_most)
     count = Timer("routing.count", every=COUNT_SECONDS, run=lambda: _count(infra.db))
+    leavers = Timer(
+        "routing.leavers",
+        every=LEAVERS_SECONDS,
+        run=lambda: keep_leavers_out(infra.access, infra.db),
+    )
     wakes = Wakes(changed=hub.tell, due=breaches.soon, retry=sweeper.soon)
     transactions = Transactions(
         infra.db,
@@ -82,7 +90,15 @@ def build(settings: Settings, infra: Infra) -> Service:
         app=app,
         db=infra.db,
         migrations=MIGRATIONS,
-        parts=[consumer, breaches, sweeper, count, hub, *standard_parts(infra, NAME, transactions)],
+        parts=[
+            consumer,
+            breaches,
+            sweeper,
+            count,
+            leavers,
+            hub,
+            *standard_parts(infra, NAME, transactions),
+        ],
         seed=lambda: transactions.run_here(_seed),
     )
 

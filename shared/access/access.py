@@ -182,13 +182,13 @@ class Access:
         return await self._changed(lambda: self._store.invite(rep_id, role, until)), until
 
     async def invited(self, secret: str) -> Invited | None:
-        """Whom a link invites; None once it is used, replaced or too old."""
-
-        def read() -> Invited | None:
-            self._prepare()
-            return self._store.invited(secret, _now())
-
-        return await self._db.on_writer(read)
+        """Whom a link invites; None once it is used, replaced or too old. Raises ``Problem`` 429
+        beyond so many a second: anybody can make links up."""
+        if not self._may_look_up():
+            raise Problem(
+                429, "Too many at once", "Try again in a moment.", headers={"Retry-After": "1"}
+            )
+        return await self._db.on_writer(lambda: self._store.invited(secret, _now()))
 
     async def take_up(self, secret: str, label: str) -> tuple[Principal, str] | None:
         """Use an invitation: a key of the rep's own, and who they are with it. None as above."""
@@ -271,12 +271,8 @@ class Access:
 
     async def _look_up(self, *, key_hash: str = "", key_id: str = "") -> Principal | None:
         """An active key that was made since the last snapshot; None beyond so many a second."""
-        second = int(self._monotonic())
-        if second != self._second:
-            self._second, self._looked_up = second, 0
-        self._looked_up += 1
         snapshot = self._snapshot
-        if self._looked_up > LOOKUPS_PER_SECOND or snapshot is None:
+        if not self._may_look_up() or snapshot is None:
             return None
         try:
             found = await self._db.on_writer(lambda: self._store.find(key_hash, key_id, _now()))
@@ -290,6 +286,13 @@ class Access:
         snapshot.by_hash[hashed] = principal
         snapshot.by_id[principal.key_id] = principal
         return principal
+
+    def _may_look_up(self) -> bool:
+        second = int(self._monotonic())
+        if second != self._second:
+            self._second, self._looked_up = second, 0
+        self._looked_up += 1
+        return self._looked_up <= LOOKUPS_PER_SECOND
 
     def _age(self) -> float:
         return float("inf") if self._snapshot is None else self._monotonic() - self._snapshot.taken

@@ -136,9 +136,24 @@ def same_origin(request: Request) -> bool:
 
 def begin_session(request: Request, response: Response, principal: Principal) -> None:
     """Log somebody in: set the session cookie, for twelve hours."""
+    keep_session(request, response, new_session(request, principal))
+
+
+def new_session(request: Request, principal: Principal) -> str:
+    """A session's cookie; a page that is rendered from now on is theirs."""
+    sessions = access_of(request).sessions
+    cookie = sessions.begin(principal.key_id)
+    session = sessions.read(cookie)
+    request.state.principal = principal
+    request.state.csrf_token = session.csrf_token if session else ""
+    return cookie
+
+
+def keep_session(request: Request, response: Response, cookie: str) -> None:
+    """Have the browser keep a new session, for twelve hours."""
     response.set_cookie(
         COOKIE,
-        access_of(request).sessions.begin(principal.key_id),
+        cookie,
         max_age=MAX_AGE_SECONDS,
         httponly=True,
         samesite="lax",

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
+from services.routing import joining
 from services.routing.callers import managed_by, only_rep
 from services.routing.documents import (
     PolicyIn,
@@ -12,12 +13,14 @@ from services.routing.documents import (
     TeamIn,
     TeamPatch,
     rep_json,
+    rfc3339,
     team_json,
 )
 from services.routing.handlers import setting_up
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow
+from shared.access.http import access_of
 from shared.runtime.paging import decode_cursor, listing
 from shared.runtime.unit import Transactions
 
@@ -65,12 +68,30 @@ def reps_router(transactions: Transactions[Routing]) -> APIRouter:
         return rep_json(await transactions.run(lambda unit: setting_up.add_rep(unit, values)))
 
     @router.patch("/reps/{rep_id}")
-    async def change_rep(_: Admin, rep_id: str, body: RepPatch) -> dict[str, Any]:
-        """Change a rep; what is left out stays as it is."""
+    async def change_rep(request: Request, _: Admin, rep_id: str, body: RepPatch) -> dict[str, Any]:
+        """Change a rep; what is left out stays as it is. Who is gone is logged out everywhere."""
         changes = body.values()
-        return rep_json(
-            await transactions.run(lambda unit: setting_up.change_rep(unit, rep_id, changes))
-        )
+        rep = await transactions.run(lambda unit: setting_up.change_rep(unit, rep_id, changes))
+        await joining.keep_out(access_of(request), [rep])
+        return rep_json(rep)
+
+    @router.post("/reps/{rep_id}/invitation", status_code=201)
+    async def invite(request: Request, _: Admin, rep_id: str) -> dict[str, Any]:
+        """A link that lets a rep in once, within seven days, and gives them a key of their own.
+        It can't be read again; a new one takes the place of the one before."""
+        made = await joining.invite(access_of(request), db, rep_id)
+        return {
+            "rep_id": rep_id,
+            "role": made.role,
+            "url": joining.address(request, made.path),
+            "expires_at": rfc3339(made.expires_at),
+        }
+
+    @router.post("/reps/{rep_id}/keys", status_code=201)
+    async def make_key(request: Request, _: Admin, rep_id: str) -> dict[str, Any]:
+        """A key of a rep's own, which can't be read again."""
+        _rep, key = await joining.make_key(access_of(request), db, rep_id)
+        return {"rep_id": rep_id, "key": key}
 
     _teams(router, transactions)
 

@@ -13,7 +13,7 @@ from services.routing.domain.assignment import WAITING, Assignment, Change, Stat
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead, Note
 from services.routing.domain.policy import STARTER, PolicyStatus
-from services.routing.domain.reps import Rep, Team
+from services.routing.domain.reps import Rep, Status, Team
 from services.routing.store.aggregates import (
     ACCOUNTS,
     ASSIGNMENTS,
@@ -101,6 +101,12 @@ def list_reps(
         managed = select(teams.c.team_id).where(teams.c.manager_id == manager_id)
         query = query.where(or_(reps.c.team_id.in_(managed), reps.c.rep_id == manager_id))
     return REPS.items(conn.execute(query))
+
+
+def gone_reps(conn: Connection) -> list[str]:
+    """Who works here no longer."""
+    gone = reps.c.status == Status.GONE.value
+    return list(conn.execute(select(reps.c.rep_id).where(gone)).scalars())
 
 
 def list_teams(conn: Connection) -> list[Team]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from services.routing.store.unit import Routing
 from services.routing.web.board_pages import add_board_pages
 from services.routing.web.inbox_pages import add_inbox_pages
+from services.routing.web.joining_pages import add_joining_pages
 from services.routing.web.lead_pages import add_lead_pages
 from services.routing.web.setup_pages import add_setup_pages
 from shared.runtime.peers import Peers
@@ -22,4 +23,5 @@ def pages_router(transactions: Transactions[Routing], peers: Peers) -> APIRouter
     add_lead_pages(router, transactions, pages, peers)
     add_board_pages(router, transactions, pages)
     add_setup_pages(router, transactions, pages)
+    add_joining_pages(router, transactions, pages)
     return router

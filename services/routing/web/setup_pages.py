@@ -1,6 +1,7 @@
 """The page on which an admin looks after reps and the policy."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Depends, Request
@@ -10,12 +11,14 @@ from starlette.responses import Response
 
 from services.routing.domain.reps import Rep, Status
 from services.routing.handlers import setting_up
+from services.routing.joining import keep_out
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from services.routing.web.forms import PolicyForm, RepForm
 from services.routing.web.hours_text import hours_text, leave_text
 from services.routing.web.notices import NOTICES
 from shared.access import Principal, Role, check_csrf, page_principal
+from shared.access.http import access_of
 from shared.contracts.problems import Problem
 from shared.runtime.unit import Transactions
 from shared.web.pages import Pages
@@ -66,13 +69,14 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             "typed": {},
             "typed_for": "",
             "notice": None,
+            "added": "",
         }
         return pages.render(request, "setup.html", status_code=status, **{**context, **more})
 
     @router.get("/routing/")
-    async def setup(request: Request, _: Admin, notice: str = "") -> Response:
+    async def setup(request: Request, _: Admin, notice: str = "", added: str = "") -> Response:
         """Reps and policy."""
-        return await show(request, notice=NOTICES.get(notice))
+        return await show(request, notice=NOTICES.get(notice), added=added)
 
     @router.post("/routing/reps", dependencies=[Depends(check_csrf)])
     async def save_rep(request: Request, _: Admin) -> Response:
@@ -81,18 +85,20 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
         rep_id = typed.get("rep_id", "")
         try:
             values = RepForm.model_validate(typed).values()
-            await transactions.run(
+            rep = await transactions.run(
                 lambda unit: (
                     setting_up.change_rep(unit, rep_id, values)
                     if rep_id
                     else setting_up.add_rep(unit, values)
                 )
             )
+            await keep_out(access_of(request), [rep])
         except (ValidationError, Problem) as error:
             errors, place = _errors(error), rep_id or "new"
             typed = {**NEW_REP, **typed}
             return await show(request, 422, errors=errors, typed=typed, typed_for=place)
-        return RedirectResponse("/routing/?notice=saved", status_code=303)
+        told = "notice=saved" if rep_id else f"added={quote(rep.rep_id)}"
+        return RedirectResponse(f"/routing/?{told}", status_code=303)
 
     @router.post("/routing/teams", dependencies=[Depends(check_csrf)])
     async def save_team(request: Request, _: Admin) -> Response:

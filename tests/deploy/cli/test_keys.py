@@ -45,6 +45,7 @@ def test_a_rep_s_key_is_made_for_a_rep_that_routing_knows(leadloop: Any, product
         (REPS, "ANA DIAZ", "did you mean rep-ana (Ana Diaz)?"),
         (REPS, "zzz", "there are 3: rep-ana (Ana Diaz), rep-ben (Ben Ode), rep-0198c1d2"),
         ([], "rep-ana", "there are none yet"),
+        ([{**REPS[0], "status": "gone"}], "rep-ana", "Ana Diaz (rep-ana) is gone"),
     ],
 )
 def test_an_unknown_rep_gets_no_key(
