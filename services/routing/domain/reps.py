@@ -122,6 +122,22 @@ class Rep:
         )
 
 
+def too_much(rep: Rep, plate: Plate) -> list[str]:
+    """What a rep has beyond their limits, in words. That is allowed: they get no more meanwhile."""
+    told = []
+    if plate.waiting > rep.capacity:
+        told.append(
+            f"{plate.waiting} leads wait for an answer of {rep.name}, more than the capacity of "
+            f"{rep.capacity}: they get none until there are fewer."
+        )
+    if rep.open_limit is not None and plate.owned > rep.open_limit:
+        told.append(
+            f"{rep.name} has {plate.owned} open leads, more than the limit of {rep.open_limit}: "
+            "they get none until there are fewer."
+        )
+    return told
+
+
 def readable_id(name: str, taken: Collection[str], prefix: str = "") -> str | None:
     """An id that people can read, made of a name: ``rep-ana-almeida``, or with a number after it
     when there is one already. None for a name without any letter that ASCII has a form of."""

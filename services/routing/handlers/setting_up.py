@@ -1,7 +1,7 @@
 """Who gets leads and by which rules: what an admin changes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.routing.domain.assignment import Assignment, Cause
@@ -14,8 +14,9 @@ from services.routing.domain.policy import (
     unknown_reps,
 )
 from services.routing.domain.reps import Plate, Rep, Status, Team, readable_id, starts_level
-from services.routing.domain.working_hours import faults
+from services.routing.domain.working_hours import Fault, faults
 from services.routing.handlers.handing_out import take_away
+from services.routing.spreadsheet import unusable_rows
 from services.routing.store.aggregates import OPEN_OF, WAITING_OF
 from services.routing.store.unit import Routing
 from shared.contracts.ids import new_id
@@ -47,6 +48,53 @@ def change_rep(unit: Routing, rep_id: str, changes: Mapping[str, Any]) -> Rep:
     put = _put(unit, after, levels=starts_level(before, after))
     _move_what_would_breach(unit, put)
     return put
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRep:
+    """A rep as a table has them: what it says of them, what that makes of somebody new, and where
+    it says so, as a JSON pointer. Without an id it is somebody new."""
+
+    rep_id: str | None
+    changes: Mapping[str, Any]
+    new: Mapping[str, Any]
+    place: str
+
+
+def put_reps(unit: Routing, wanted: Sequence[WantedRep]) -> list[Rep]:
+    """Add and change reps: all of them, or none. Raises Problem 422 with each row that can't be."""
+    known = unit.pool().reps
+    by_email = {rep.email.lower(): rep.rep_id for rep in unit.reps if rep.email}
+    errors: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for one in wanted:
+        before = unit.reps.get(one.rep_id) if one.rep_id else None
+        values = one.changes if before else one.new
+        email = str(values.get("email") or "").lower()
+        if before is None and not values["name"]:
+            errors.append((f"{one.place}/name", "somebody new needs a name"))
+        if one.rep_id is None and email in by_email:
+            has_it = by_email[email]
+            errors.append((f"{one.place}/rep_id", f"{has_it} has this e-mail address: name them"))
+        elif email:
+            by_email.setdefault(email, f"row {one.place.strip('/')}")
+        if one.rep_id is not None and one.rep_id in seen:
+            errors.append((f"{one.place}/rep_id", "this rep is in the table twice"))
+        seen.add(one.rep_id or "")
+        tried = replace(before, **values) if before else Rep(**_new(one), created_at=unit.now)
+        errors += [(one.place + pointer, detail) for pointer, detail in _faults(unit, tried)]
+    if errors:
+        raise unusable_rows(errors)
+    return [
+        change_rep(unit, one.rep_id, one.changes)
+        if one.rep_id is not None and one.rep_id in known
+        else add_rep(unit, _new(one))
+        for one in wanted
+    ]
+
+
+def _new(wanted: WantedRep) -> dict[str, Any]:
+    return {**wanted.new, "rep_id": wanted.rep_id or ""}
 
 
 def _move_what_would_breach(unit: Routing, rep: Rep) -> None:
@@ -155,11 +203,14 @@ def _put(unit: Routing, rep: Rep, *, levels: bool) -> Rep:
 
 def _check(unit: Routing, rep: Rep) -> None:
     """Raises Problem 422 for what can't be true of a rep."""
-    errors = list(faults(rep))
-    if rep.team_id is not None and unit.teams.fetch(rep.team_id) is None:
-        errors.append(("/team_id", "no such team: add it first"))
-    if errors:
+    if errors := list(_faults(unit, rep)):
         raise _invalid(errors)
+
+
+def _faults(unit: Routing, rep: Rep) -> Iterator[Fault]:
+    yield from faults(rep)
+    if rep.team_id is not None and unit.teams.fetch(rep.team_id) is None:
+        yield "/team_id", "no such team: add it first"
 
 
 def _invalid(errors: Sequence[tuple[str, str]]) -> Problem:

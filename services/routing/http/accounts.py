@@ -1,22 +1,19 @@
 """Accounts: which companies somebody looks after, one by one or as a table."""
 
-import csv
-import io
-from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from services.routing.account_table import read_accounts, write_accounts
 from services.routing.documents import Name, RepId
 from services.routing.domain.accounts import Account
 from services.routing.handlers.accounts import Wanted, change_account, put_accounts
+from services.routing.spreadsheet import CSV, as_file
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow
-from shared.contracts.problems import Problem
-from shared.runtime.csv_cells import cell, typed
 from shared.runtime.paging import decode_cursor, listing
 from shared.runtime.unit import Transactions
 
@@ -25,8 +22,6 @@ Reader = Annotated[
     Principal, Depends(allow(Role.ADMIN, Role.MARKETER, Role.MANAGER, Role.REP, Role.SERVICE))
 ]
 DomainText = Annotated[str, Field(max_length=300)]
-COLUMNS: Final = ("account_id", "name", "domains", "owner_id", "stand_in_id")
-_NEEDED: Final = ("name",)
 
 
 class AccountIn(BaseModel):
@@ -70,7 +65,7 @@ def accounts_router(transactions: Transactions[Routing]) -> APIRouter:
     async def download(_: Reader) -> Response:
         """All accounts as a table, in the form that can be sent back."""
         found = await db.read(lambda conn: queries.list_accounts(conn, "", None))
-        return Response(_table(found), media_type="text/csv; charset=utf-8")
+        return Response(write_accounts(found), media_type=CSV, headers=as_file("accounts.csv"))
 
     @router.post("/accounts", status_code=201)
     async def add_account(_: Admin, body: AccountIn) -> dict[str, Any]:
@@ -83,7 +78,7 @@ def accounts_router(transactions: Transactions[Routing]) -> APIRouter:
         """Add and change accounts by a table with the columns ``account_id`` (made of the name, if
         empty), ``name``, ``domains`` (parted by spaces), ``owner_id``, ``stand_in_id``. All rows
         count, or none. Accounts that are not in the table stay."""
-        wanted = list(read_table(await request.body()))
+        wanted = read_accounts(await request.body())
         done = await transactions.run(lambda unit: put_accounts(unit, wanted))
         return {"accounts": len(done)}
 
@@ -96,58 +91,6 @@ def accounts_router(transactions: Transactions[Routing]) -> APIRouter:
         )
 
     return router
-
-
-def read_table(raw: bytes) -> Iterator[Wanted]:
-    """The rows of a CSV file with a header. Raises Problem 400 for what is no such file and 422
-    with the number of the line that is wrong."""
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Problem(400, "Unreadable table", "Save the table as CSV in UTF-8.") from None
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
-    try:
-        names = [name.strip().lower() for name in rows.fieldnames or ()]
-        if missing := [name for name in _NEEDED if name not in names]:
-            known = ", ".join(COLUMNS)
-            detail = f"There is no column {missing[0]} in the first line; known are {known}."
-            raise Problem(422, "A column is missing", detail)
-        rows.fieldnames = names
-        for number, row in enumerate(rows, start=2):
-            yield _wanted({key: typed((row.get(key) or "").strip()) for key in COLUMNS}, number)
-    except csv.Error as error:
-        detail = f"Line {rows.line_num}: {error}."
-        raise Problem(400, "Unreadable table", detail) from None
-
-
-def _wanted(row: dict[str, str], number: int) -> Wanted:
-    if not row["name"] or len(row["name"]) > 200:
-        raise Problem(
-            422,
-            "A row can't be used",
-            f"Nothing was changed. Line {number}: a name has 1 to 200 characters.",
-            errors=[{"pointer": f"/{number}/name", "detail": "1 to 200 characters"}],
-        )
-    return Wanted(
-        row["name"],
-        row["domains"].replace(",", " ").replace(";", " ").split(),
-        row["owner_id"] or None,
-        row["stand_in_id"] or None,
-        row["account_id"][:64] or None,
-        f"/{number}",
-    )
-
-
-def _table(found: list[tuple[Account, list[str]]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for account, domains in found:
-        cells = (account.account_id, account.name, " ".join(domains))
-        writer.writerow(map(cell, (*cells, account.owner_id, account.stand_in_id)))
-    return text.getvalue()
 
 
 def _document(account: Account, domains: list[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
 
 from services.routing import joining
 from services.routing.callers import managed_by, only_rep
@@ -17,6 +18,8 @@ from services.routing.documents import (
     team_json,
 )
 from services.routing.handlers import setting_up
+from services.routing.rep_table import NO_COLUMN, read_reps, write_reps
+from services.routing.spreadsheet import CSV, as_file
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from shared.access import Principal, Role, allow
@@ -65,15 +68,39 @@ def reps_router(transactions: Transactions[Routing]) -> APIRouter:
     async def add_rep(_: Admin, body: RepIn) -> dict[str, Any]:
         """Add a rep, who starts level with the others and is not flooded."""
         values = body.values()
-        return rep_json(await transactions.run(lambda unit: setting_up.add_rep(unit, values)))
+        rep = await transactions.run(lambda unit: setting_up.add_rep(unit, values))
+        return {**rep_json(rep), "warnings": []}
 
     @router.patch("/reps/{rep_id}")
     async def change_rep(request: Request, _: Admin, rep_id: str, body: RepPatch) -> dict[str, Any]:
-        """Change a rep; what is left out stays as it is. Who is gone is logged out everywhere."""
+        """Change a rep; what is left out stays as it is. Who is gone is logged out everywhere.
+        ``warnings`` say what they have beyond their limits."""
         changes = body.values()
         rep = await transactions.run(lambda unit: setting_up.change_rep(unit, rep_id, changes))
         await joining.keep_out(access_of(request), [rep])
-        return rep_json(rep)
+        warnings = await db.read(lambda conn: queries.overloads(conn, [rep_id]))
+        return {**rep_json(rep), "warnings": warnings}
+
+    @router.get("/reps.csv", response_class=Response)
+    async def download(_: Admin) -> Response:
+        """All reps as a table, in the form that can be sent back."""
+        found = await db.read(queries.every_rep)
+        return Response(write_reps(found), media_type=CSV, headers=as_file("reps.csv"))
+
+    @router.put("/reps.csv")
+    async def upload(request: Request, _: Admin) -> dict[str, Any]:
+        """Add and change reps by a table with the columns of the one that can be read here, or some
+        of them: what it has no column for stays. A row with no ``rep_id`` is somebody new. Hours
+        (``mon-fri 9-12 13-17:30``) and leave (``2026-12-24 2027-01-02 Christmas``) are lines in
+        their cell, skills, languages and territories are parted by commas. All rows count, or none.
+        Reps who are not in the table stay."""
+        wanted, left_out = read_reps(await request.body())
+        done = await transactions.run(lambda unit: setting_up.put_reps(unit, wanted))
+        await joining.keep_out(access_of(request), done)
+        ids = [rep.rep_id for rep in done]
+        warnings = [NO_COLUMN.format(name) for name in left_out]
+        warnings += await db.read(lambda conn: queries.overloads(conn, ids))
+        return {"reps": len(done), "warnings": warnings}
 
     @router.post("/reps/{rep_id}/invitation", status_code=201)
     async def invite(request: Request, _: Admin, rep_id: str) -> dict[str, Any]:

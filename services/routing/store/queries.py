@@ -13,7 +13,7 @@ from services.routing.domain.assignment import WAITING, Assignment, Change, Stat
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead, Note
 from services.routing.domain.policy import STARTER, PolicyStatus
-from services.routing.domain.reps import Rep, Status, Team
+from services.routing.domain.reps import Plate, Rep, Status, Team, too_much
 from services.routing.store.aggregates import (
     ACCOUNTS,
     ASSIGNMENTS,
@@ -38,6 +38,7 @@ from services.routing.store.tables import (
     reps,
     teams,
 )
+from services.routing.store.unit import PLATES
 from shared.db.database import database_now
 from shared.db.statements import Statement, one_of
 from shared.db.types import read_time
@@ -103,6 +104,19 @@ def list_reps(
     return REPS.items(conn.execute(query))
 
 
+def overloads(conn: Connection, rep_ids: Collection[str] | None = None) -> list[str]:
+    """What these reps, or any, have beyond their limits, in words."""
+    plates = {row.rep_id: Plate(row.waiting, row.owned) for row in PLATES.run(conn)}
+    everybody = every_rep(conn)
+    named = [rep for rep in everybody if rep_ids is None or rep.rep_id in rep_ids]
+    return [told for rep in named for told in too_much(rep, plates.get(rep.rep_id, Plate()))]
+
+
+def every_rep(conn: Connection) -> list[Rep]:
+    """All reps by id."""
+    return REPS.items(conn.execute(REPS.query().order_by(reps.c.rep_id)))
+
+
 def gone_reps(conn: Connection) -> list[str]:
     """Who works here no longer."""
     gone = reps.c.status == Status.GONE.value
@@ -138,7 +152,7 @@ def loads(conn: Connection) -> list[Load]:
         .group_by(assignments.c.rep_id)
     )
     waiting = {row.rep_id: row.waiting for row in conn.execute(query)}
-    everybody = REPS.items(conn.execute(REPS.query().order_by(reps.c.rep_id)))
+    everybody = every_rep(conn)
     return [Load(rep, waiting.get(rep.rep_id, 0)) for rep in everybody]
 
 

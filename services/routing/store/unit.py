@@ -35,7 +35,7 @@ from shared.runtime.unit import Unit
 
 _POOL = "pool"
 """The lock of whoever hands out leads: with it capacity and shares hold across processes."""
-_PLATES = Statement(
+PLATES = Statement(
     f"SELECT rep_id, sum(CASE WHEN {WAITING_SQL} THEN 1 ELSE 0 END) AS waiting, "  # noqa: S608
     f"count(*) AS owned FROM assignments WHERE {OPEN_SQL} GROUP BY rep_id"
 )
@@ -275,7 +275,7 @@ class Routing(Unit):
             owned = Counter(one.rep_id for one in self.assignments if one.closed_at is None)
             return {rep_id: Plate(waiting[rep_id], count) for rep_id, count in owned.items()}
         if owns:
-            return {row.rep_id: Plate(row.waiting, row.owned) for row in _PLATES.run(self.conn)}
+            return {row.rep_id: Plate(row.waiting, row.owned) for row in PLATES.run(self.conn)}
         return {row.rep_id: Plate(row.waiting) for row in _WAITING.run(self.conn)}
 
     def _recent(self, rep: Rep) -> int:

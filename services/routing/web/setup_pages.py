@@ -1,22 +1,23 @@
 """The page on which an admin looks after reps and the policy."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from services.routing.domain.reps import Rep, Status
+from services.routing.domain.reps import Status
 from services.routing.handlers import setting_up
 from services.routing.joining import keep_out
+from services.routing.rep_table import NEW_REP, NO_COLUMN, RepForm, as_typed, read_reps
 from services.routing.store import queries
 from services.routing.store.unit import Routing
-from services.routing.web.forms import PolicyForm, RepForm
-from services.routing.web.hours_text import hours_text, leave_text
+from services.routing.web.forms import PolicyForm
 from services.routing.web.notices import NOTICES
+from services.routing.web.uploads import row_errors, uploaded_file
 from shared.access import Principal, Role, check_csrf, page_principal
 from shared.access.http import access_of
 from shared.contracts.problems import Problem
@@ -28,16 +29,6 @@ STATUSES = (
     (Status.PAUSED.value, "paused: what waits goes to others"),
     (Status.GONE.value, "gone: everything goes to others"),
 )
-NEW_REP = {
-    **dict.fromkeys(("name", "email", "team_id", "open_limit", "window_limit"), ""),
-    **dict.fromkeys(("window_hours", "skills", "languages", "territories", "holidays"), ""),
-    "hours": "",
-    "leave": "",
-    "weight": "1",
-    "capacity": "20",
-    "time_zone": "UTC",
-    "status": Status.AVAILABLE.value,
-}
 MINUTES = ("sla_minutes", "accept_minutes")
 Admin = Annotated[Principal, Depends(page_principal(Role.ADMIN))]
 
@@ -70,13 +61,29 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             "typed_for": "",
             "notice": None,
             "added": "",
+            "warnings": [],
         }
         return pages.render(request, "setup.html", status_code=status, **{**context, **more})
 
     @router.get("/routing/")
-    async def setup(request: Request, _: Admin, notice: str = "", added: str = "") -> Response:
+    async def setup(
+        request: Request,
+        _: Admin,
+        notice: str = "",
+        added: str = "",
+        saved: str = "",
+        uploaded: Annotated[int, Query(ge=0, le=100_000)] = 0,
+        left_out: Annotated[tuple[str, ...], Query()] = (),
+    ) -> Response:
         """Reps and policy."""
-        return await show(request, notice=NOTICES.get(notice), added=added)
+        told = NOTICES.get("saved" if saved else notice)
+        if uploaded:
+            told = ("ok", f"Saved: the table’s {uploaded} reps." if uploaded > 1 else "Saved.")
+        only = None if uploaded else [saved]
+        warnings = [] if not uploaded else [NO_COLUMN.format(name[:80]) for name in left_out]
+        if saved or uploaded:
+            warnings += await transactions.db.read(lambda conn: queries.overloads(conn, only))
+        return await show(request, notice=told, added=added, warnings=warnings)
 
     @router.post("/routing/reps", dependencies=[Depends(check_csrf)])
     async def save_rep(request: Request, _: Admin) -> Response:
@@ -97,7 +104,20 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             errors, place = _errors(error), rep_id or "new"
             typed = {**NEW_REP, **typed}
             return await show(request, 422, errors=errors, typed=typed, typed_for=place)
-        told = "notice=saved" if rep_id else f"added={quote(rep.rep_id)}"
+        told = f"saved={quote(rep_id)}" if rep_id else f"added={quote(rep.rep_id)}"
+        return RedirectResponse(f"/routing/?{told}", status_code=303)
+
+    @router.post("/routing/reps.csv", dependencies=[Depends(check_csrf)])
+    async def upload_reps(request: Request, _: Admin) -> Response:
+        """Add and change reps by a table."""
+        try:
+            wanted, left_out = read_reps(await uploaded_file(request))
+            done = await transactions.run(lambda unit: setting_up.put_reps(unit, wanted))
+        except Problem as problem:
+            errors = row_errors(problem)
+            return await show(request, 422, errors=errors, typed_for="reps.csv")
+        await keep_out(access_of(request), done)
+        told = urlencode({"uploaded": len(done), "left_out": left_out}, doseq=True)
         return RedirectResponse(f"/routing/?{told}", status_code=303)
 
     @router.post("/routing/teams", dependencies=[Depends(check_csrf)])
@@ -137,17 +157,6 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             errors = _errors(error)
             return await show(request, 422, errors=errors, typed=typed, typed_for="policy")
         return RedirectResponse("/routing/?notice=policy", status_code=303)
-
-
-def as_typed(rep: Rep) -> dict[str, str]:
-    """A rep as somebody would type them."""
-    plain = {name: getattr(rep, name) for name in NEW_REP}
-    lists = {name: ", ".join(plain[name]) for name in ("skills", "languages", "territories")}
-    texts = {"hours": hours_text(rep.hours), "leave": leave_text(rep.leave)}
-    return {
-        name: "" if value is None else str(value)
-        for name, value in {**plain, **lists, **texts, "status": rep.status.value}.items()
-    }
 
 
 def _typed(form: Any) -> dict[str, str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.routing.domain.calendar import WEEKDAYS
 from services.routing.domain.reps import Leave
-from services.routing.web.hours_text import hours_of, hours_text, leave_of, leave_text
+from services.routing.hours_text import hours_of, hours_text, leave_of, leave_text
 
 MORNING, AFTERNOON = ("09:00", "12:00"), ("13:00", "17:30")
 
