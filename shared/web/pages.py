@@ -151,6 +151,9 @@ _PLACES = (
     _Place("Definitions", "qualify", "/qualify/", ("/qualify/",), _PEOPLE),
     _Place("Feedback", "feedback", "/feedback/", ("/feedback/",), frozenset({"marketer", "admin"})),
     _Place("Reps", "routing", "/routing/", ("/routing/",), frozenset({"admin"})),
+    _Place(
+        "Accounts", "routing", "/routing/accounts", ("/routing/accounts",), frozenset({"admin"})
+    ),
 )
 _FORM = _Place("Form", "capture", "/capture/forms/demo", ("/capture/forms",), frozenset())
 

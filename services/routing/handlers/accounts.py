@@ -68,6 +68,22 @@ def put_accounts(unit: Routing, wanted: Iterable[Wanted]) -> list[tuple[Account,
     return done
 
 
+def remove_account(unit: Routing, account_id: str) -> None:
+    """Remove an account: its leads go by the rules from now on. Raises Problem 404."""
+    unit.pool()
+    account = unit.accounts.fetch(account_id)
+    if account is None:
+        raise _not_there()
+    for domain in [one for one in unit.domains.all() if one.account_id == account_id]:
+        unit.domains.remove(domain)
+    unit.accounts.remove(account)
+    # Others see by the newest change that there is one; what is removed has none.
+    others = [one for one in unit.accounts.all() if one.account_id != account_id]
+    if others:
+        newest = max(one.updated_at for one in (account, *others))
+        unit.accounts.put(replace(others[0], updated_at=max(unit.now, newest + _TICK)))
+
+
 def change_account(
     unit: Routing, account_id: str, changes: Mapping[str, Any]
 ) -> tuple[Account, list[str]]:
@@ -75,10 +91,14 @@ def change_account(
     unit.pool()
     before = unit.accounts.fetch(account_id)
     if before is None:
-        raise Problem(404, "No such account", "There is no account with this id.")
+        raise _not_there()
     domains = [one.domain for one in unit.domains.all() if one.account_id == account_id]
     wanted = Wanted(before.name, domains, before.owner_id, before.stand_in_id, account_id)
     return put_accounts(unit, [replace(wanted, **changes)])[0]
+
+
+def _not_there() -> Problem:
+    return Problem(404, "No such account", "There is no account with this id.")
 
 
 def _domains(wanted: Wanted, errors: list[tuple[str, str]]) -> Iterable[str]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from services.routing.account_table import read_accounts, write_accounts
 from services.routing.documents import Name, RepId
 from services.routing.domain.accounts import Account
-from services.routing.handlers.accounts import Wanted, change_account, put_accounts
+from services.routing.handlers.accounts import Wanted, change_account, put_accounts, remove_account
 from services.routing.spreadsheet import CSV, as_file
 from services.routing.store import queries
 from services.routing.store.unit import Routing
@@ -53,11 +53,14 @@ def accounts_router(transactions: Transactions[Routing]) -> APIRouter:
 
     @router.get("/accounts")
     async def list_accounts(
-        _: Reader, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 100
+        _: Reader,
+        cursor: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        search: Annotated[str, Query(max_length=200)] = "",
     ) -> dict[str, Any]:
-        """Accounts, by id."""
+        """Accounts by id, with ``search`` those that have it in their name or a domain."""
         after = decode_cursor(cursor) if cursor else ""
-        found = await db.read(lambda conn: queries.list_accounts(conn, after, limit))
+        found = await db.read(lambda conn: queries.list_accounts(conn, after, limit, search))
         more = found[-1][0].account_id if len(found) == limit else None
         return listing([_document(*one) for one in found], more)
 
@@ -89,6 +92,11 @@ def accounts_router(transactions: Transactions[Routing]) -> APIRouter:
         return _document(
             *(await transactions.run(lambda unit: change_account(unit, account_id, changes)))
         )
+
+    @router.delete("/accounts/{account_id}", status_code=204)
+    async def remove(_: Admin, account_id: str) -> None:
+        """Remove an account: its leads go by the rules from now on."""
+        await transactions.run(lambda unit: remove_account(unit, account_id))
 
     return router
 

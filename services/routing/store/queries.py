@@ -129,10 +129,16 @@ def list_teams(conn: Connection) -> list[Team]:
 
 
 def list_accounts(
-    conn: Connection, after: str, limit: int | None
+    conn: Connection, after: str, limit: int | None, search: str = ""
 ) -> list[tuple[Account, list[str]]]:
-    """Accounts with their domains, by id; all of them without a ``limit``."""
+    """Accounts with their domains, by id, that have this in their name or a domain; all of them
+    without a ``limit``."""
     query = ACCOUNTS.query().where(accounts.c.account_id > after).order_by(accounts.c.account_id)
+    if search:
+        having = account_domains.c.domain.icontains(search, autoescape=True)
+        by_domain = select(account_domains.c.account_id).where(having)
+        by_name = accounts.c.name.icontains(search, autoescape=True)
+        query = query.where(or_(by_name, accounts.c.account_id.in_(by_domain)))
     found = ACCOUNTS.items(conn.execute(query.limit(limit)))
     owned = select(account_domains).order_by(account_domains.c.domain)
     if limit is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from services.routing.store.unit import Routing
+from services.routing.web.account_pages import add_account_pages
 from services.routing.web.board_pages import add_board_pages
 from services.routing.web.inbox_pages import add_inbox_pages
 from services.routing.web.joining_pages import add_joining_pages
@@ -23,5 +24,6 @@ def pages_router(transactions: Transactions[Routing], peers: Peers) -> APIRouter
     add_lead_pages(router, transactions, pages, peers)
     add_board_pages(router, transactions, pages)
     add_setup_pages(router, transactions, pages)
+    add_account_pages(router, transactions, pages)
     add_joining_pages(router, transactions, pages)
     return router

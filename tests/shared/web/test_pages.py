@@ -107,7 +107,10 @@ def test_the_navigation_knows_the_place_and_the_other_addresses() -> None:
         (Role.REP, ["Inbox", "Leads", "Definitions"]),
         (Role.MANAGER, ["Inbox", "Board", "Leads", "Definitions"]),
         (Role.MARKETER, ["Leads", "Definitions", "Feedback", "Form"]),
-        (Role.ADMIN, ["Inbox", "Board", "Leads", "Definitions", "Feedback", "Reps", "Form"]),
+        (
+            Role.ADMIN,
+            ["Inbox", "Board", "Leads", "Definitions", "Feedback", "Reps", "Accounts", "Form"],
+        ),
     ],
 )
 def test_nobody_is_led_to_a_page_that_is_closed_to_them(
