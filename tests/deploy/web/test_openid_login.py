@@ -288,14 +288,21 @@ async def test_it_leads_to_no_other_site(client: httpx.AsyncClient, front: Front
         assert (answer.status_code, answer.headers["location"]) == (303, "/routing/board")
 
 
-async def test_another_process_takes_somebody_back(
-    client: httpx.AsyncClient, front: Front, desk: Desk, provider: Provider
+async def test_another_process_takes_somebody_back_and_asks_routing_where_it_is(
+    client: httpx.AsyncClient, front: Front, desk: Desk, provider: Provider, tmp_path: Path
 ) -> None:
-    back = await leave(client, front, "ada")
-    async with front_of(desk, provider) as other:
-        answer = await client.get(back.replace(front.url, other.url))
-        assert answer.status_code == 303
-        assert (await client.get(f"{other.url}/")).headers["location"] == "/routing/board"
+    back = await leave(client, front, "ana")
+    async with Access.open(f"sqlite:{tmp_path}") as access:
+        peers = Peers(Links(routing=front.url))
+        openid = OpenId(front.openid.settings)
+        async with serving(build(access, Links(), {}, peers, openid)) as other:
+            answer = await client.get(back.replace(front.url, other))
+            assert answer.headers["location"] == "/routing/inbox"
+            assert "rep-ana" in (await client.get(f"{other}/login")).text
+        await peers.close()
+    assert "rep-ana" in (await client.get(f"{front.url}/login")).text
+    keys = await front.access.list_keys()
+    assert not [key for key in keys if key.role is Role.SERVICE and key.active]
 
 
 async def test_a_token_that_was_not_made_for_this_login_lets_nobody_in(
