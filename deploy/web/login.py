@@ -24,7 +24,7 @@ def router(openid: OpenId | None = None) -> APIRouter:
     attempts = Attempts()
     name = openid.settings.name if openid else ""
     if openid is not None:
-        add_openid_login(routes, openid, attempts)
+        add_openid_login(routes, openid)
 
     def form(
         request: Request,

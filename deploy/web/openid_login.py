@@ -28,8 +28,9 @@ ASKS_FOR_SECONDS = 30
 LABEL = "logged in by OpenID Connect"
 
 
-def add_openid_login(routes: APIRouter, openid: OpenId, attempts: Attempts) -> None:
+def add_openid_login(routes: APIRouter, openid: OpenId) -> None:
     """Add the two routes: leaving for the provider, and coming back."""
+    made_up = Attempts()
 
     @routes.get("/login/oidc")
     async def leave(
@@ -60,19 +61,19 @@ def add_openid_login(routes: APIRouter, openid: OpenId, attempts: Attempts) -> N
     ) -> Response:
         client = request.client.host if request.client else ""
         try:
-            if attempts.wait(client):
+            if made_up.wait(client):
                 raise _too_often()
             left = _left(request)
             claims = await openid.arrive(left, request.query_params)
             principal = await _let_in(request, openid, claims)
         except LoginFailed as failure:
-            if failure.code != "too_often":
-                attempts.failed(client)
+            if failure.code == "code_refused":  # the provider was asked in vain
+                made_up.failed(client)
             # What failed, never who.
             log.warning("a login by OpenID Connect failed: %s", failure.code)
             response = _sorry(request, openid, failure)
         else:
-            attempts.succeeded(client)
+            made_up.succeeded(client)
             start = home(request.app.state.links, principal.role)
             to = local_path(left.come_back_to, default=start)
             response = RedirectResponse(to, 303, headers={"Cache-Control": "no-store"})
