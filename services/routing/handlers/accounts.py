@@ -106,7 +106,7 @@ def _domains(wanted: Wanted, errors: list[tuple[str, str]]) -> Iterable[str]:
     for index, text in enumerate(wanted.domains):
         domain = plain_domain(text)
         if domain is None:
-            detail = "no domain; write it like acme.example"
+            detail = f"no domain: “{text[:60]}”; write it like acme.example"
             errors.append((f"{wanted.place}/domains/{index}", detail))
         else:
             found[domain] = None
