@@ -41,7 +41,7 @@ def build(settings: Settings, infra: Infra) -> Service:
     )
     app = create_app(NAME, "feedback", infra, description="What sales says back to marketing.")
     stuck_after = settings.stuck_after()
-    app.include_router(http.router(transactions, stuck_after, looking.look))
+    app.include_router(http.router(transactions, stuck_after, looking.look, infra.peers))
     app.include_router(pages.router(transactions, stuck_after, looking.look))
     consumer = Consumer(
         NAME, topics_read_by(NAME), HANDLERS, transactions, infra.bus, linger=LINGER_SECONDS

@@ -113,15 +113,24 @@ def test_a_manager_sees_their_team_and_nobody_elses(product: Product, browser: B
     assert page.locator(f"[value='{other['lead_id']}']").count() == 0
     row.get_by_role("link", name="Ines Keller").click()
     expect(page.get_by_role("heading", name="What happened")).to_be_visible()
+    for one in (given, other):
+        product.post(f"/routing/v1/assignments/{one['assignment_id']}/accept")
+    step = page.get_by_role("button", name="Qualified: sales works on it (SQL)")
+    deadline = time.monotonic() + 20
+    while not step.is_visible():
+        assert time.monotonic() < deadline
+        page.reload()
+    step.click()
+    expect(page.get_by_text("Noted. Marketing learns from it.")).to_be_visible()
     page.goto(f"{product.urls['routing']}/routing/leads/{other['lead_id']}")
     expect(page.get_by_role("heading", name="What happened")).to_be_visible()
     expect(page.get_by_role("form", name="Hand it over")).to_have_count(0)
     over = f"/routing/v1/assignments/{other['assignment_id']}/hand-over"
     key = product.cli("keys", "create", "--role", "manager", "--rep", maria).strip()
-    refused = product.call(
-        "POST", over, json={"rep_id": "rep-ben"}, headers={"Authorization": f"Bearer {key}"}
-    )
+    refused = product.call("POST", over, json={"rep_id": "rep-ben"}, key=key)
     assert refused.status_code == 403
+    sql = {"lead_id": other["lead_id"], "stage": "SQL"}
+    assert product.call("POST", "/feedback/v1/outcomes", json=sql, key=key).status_code == 403
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -12,6 +12,7 @@ from services.feedback.http.outcomes import add_outcomes
 from services.feedback.http.proposals import add_proposals
 from services.feedback.store.unit import Feedback
 from shared.contracts.vocabulary import Stage
+from shared.runtime.peers import Peers
 from shared.runtime.unit import Transactions
 
 
@@ -19,11 +20,12 @@ def router(
     transactions: Transactions[Feedback],
     stuck_after: Mapping[Stage, timedelta],
     look: Callable[[], None],
+    peers: Peers,
 ) -> APIRouter:
     """All routes under ``/feedback/v1``; a lead may stay in a stage for ``stuck_after``, and
-    ``look`` has what was asked for seen to at once."""
+    ``look`` has what was asked for seen to at once; ``peers`` are the other services."""
     api = APIRouter(prefix="/feedback/v1")
-    add_outcomes(api, transactions)
+    add_outcomes(api, transactions, peers)
     add_figures(api, transactions, stuck_after)
     add_leads(api, transactions)
     add_learning(api, transactions, look)

@@ -6,7 +6,9 @@ from fastapi import Depends, Query
 
 from shared.access import Principal, Role, allow
 
-Recorder = Annotated[Principal, Depends(allow(Role.REP, Role.MARKETER, Role.ADMIN, Role.SERVICE))]
+Recorder = Annotated[
+    Principal, Depends(allow(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN, Role.SERVICE))
+]
 Reader = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN, Role.SERVICE))]
 LeadReader = Annotated[
     Principal, Depends(allow(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN, Role.SERVICE))

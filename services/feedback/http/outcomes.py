@@ -3,14 +3,16 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.feedback.handlers.outcomes import Caller, RecordOutcome, record_outcome
 from services.feedback.http.callers import Recorder
+from services.feedback.store.queries import lead_history
 from services.feedback.store.unit import Feedback
 from shared.access import Principal, Role
 from shared.contracts.vocabulary import Stage
+from shared.runtime.peers import Peers
 from shared.runtime.unit import Transactions
 
 
@@ -31,8 +33,23 @@ class OutcomeBody(BaseModel):
     """When it happened; now, if left out."""
 
 
-def add_outcomes(api: APIRouter, transactions: Transactions[Feedback]) -> None:
+def add_outcomes(api: APIRouter, transactions: Transactions[Feedback], peers: Peers) -> None:
     """Recording an outcome."""
+
+    async def whose(request: Request, principal: Principal, lead_id: str) -> str | None:
+        """Whose leads the caller is confined to: a rep to their own, a manager to those of the rep
+        who has this lead, if that is one of theirs, which routing knows."""
+        if principal.role is Role.REP:
+            return principal.rep_id or ""
+        if principal.role is not Role.MANAGER:
+            return None
+        lead = await transactions.db.read(lambda conn: lead_history(conn, lead_id))
+        owner = lead["rep_id"] if lead is not None else None
+        if owner is None:
+            return principal.rep_id or ""
+        found = await peers.get(request, "/routing/v1/reps", {"rep_id": owner})
+        managed = found.is_success and bool(found.json()["items"])
+        return str(owner) if managed else principal.rep_id or ""
 
     @api.post(
         "/outcomes",
@@ -41,6 +58,7 @@ def add_outcomes(api: APIRouter, transactions: Transactions[Feedback]) -> None:
         responses={202: {"description": "Kept until the lead's acceptance arrives"}},
     )
     async def post_outcome(
+        request: Request,
         body: OutcomeBody,
         principal: Recorder,
         response: Response,
@@ -50,7 +68,7 @@ def add_outcomes(api: APIRouter, transactions: Transactions[Feedback]) -> None:
 
         An outcome that overtakes the lead's acceptance waits for it: 202, ``status: waiting``."""
         command = RecordOutcome(**body.model_dump())
-        caller = Caller(principal.key_id, _rep(principal))
+        caller = Caller(principal.key_id, await whose(request, principal, body.lead_id))
         # The idempotency key is locked like a lead, so that of two at once one sees the other.
         keys = [body.lead_id, *([f"key {idempotency_key}"] if idempotency_key else [])]
         document = await transactions.run(
@@ -59,8 +77,3 @@ def add_outcomes(api: APIRouter, transactions: Transactions[Feedback]) -> None:
         if document.get("status") == "waiting":
             response.status_code = 202
         return document
-
-
-def _rep(principal: Principal) -> str | None:
-    """Whose leads the caller is confined to; a rep key without a rep may touch none."""
-    return (principal.rep_id or "") if principal.role is Role.REP else None

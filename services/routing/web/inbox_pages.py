@@ -281,7 +281,7 @@ def _context(
         else None,
         "likely": [(one.value, REASON_WORDS[one]) for one in likely],
         "reasons": REASON_OPTIONS,
-        "steps": steps_from(stage) if who.role is not Role.MANAGER else [],
+        "steps": steps_from(stage),
         "stage": stage,
         "notice": answered_notice(
             asked.notice,

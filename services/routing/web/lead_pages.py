@@ -189,11 +189,10 @@ def _actions(known: Known | None, stage: Stage | None, who: Principal) -> dict[s
                 "colleagues": [], "notes": []}  # fmt: skip
     owner, names = known.owner, {rep.rep_id: rep.name for rep in known.reps}
     worked = owner is not None and owner.answered_at is not None
-    says = known.may_work and worked and who.role is not Role.MANAGER
     return {
         "owner": owner,
         "owner_name": None if owner is None else names.get(owner.rep_id, owner.rep_id),
-        "steps": steps_from(stage) if says else [],
+        "steps": steps_from(stage) if known.may_work and worked else [],
         "may_work": known.may_work,
         "answers": known.may_work and not worked,
         "colleagues": [
