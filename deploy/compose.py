@@ -61,7 +61,15 @@ def build(settings: Settings, names: Sequence[str] = SERVICES) -> Product:
     bus = open_bus(settings.broker_url, settings.topic_prefix, database)
     links = Links.parse(settings.service_urls)
     peers = Peers(Links.parse(settings.peer_urls or settings.service_urls))
-    shared = partial(Infra, bus=bus, access=access, clock=SystemClock(), links=links, peers=peers)
+    shared = partial(
+        Infra,
+        bus=bus,
+        access=access,
+        clock=SystemClock(),
+        links=links,
+        peers=peers,
+        outward=settings.outward,
+    )
     services = [_service(name, shared(db=database(name))) for name in names]
     apps: dict[str, ASGIApp] = {service.name: service.app for service in services}
     peers.runs_here(apps)

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.access.keys import SHORTEST_KEY
 from shared.access.openid_claims import OpenIdSettings
 from shared.access.roles import Role
+from shared.runtime.outward import Allowed, MailServer, Outward
+from shared.web.links import Links
 
 
 class Settings(BaseSettings):
@@ -49,6 +51,13 @@ class Settings(BaseSettings):
     """The claim with a rep's id; empty: the rep who has the verified e-mail address."""
     oidc_redirect_uri: str = Field("", validation_alias="LEADLOOP_OIDC_REDIRECT_URI")
     """``https://…/login/oidc/back``; empty: at the address the login page was opened at."""
+    public_url: str = Field("", validation_alias="LEADLOOP_PUBLIC_URL")
+    """Where people open the pages, for links in messages; empty: as the settings above say."""
+    smtp_url: str = Field("", validation_alias="LEADLOOP_SMTP_URL")
+    """``smtp://user:password@host:port?starttls=auto|required|off`` or ``smtps://…``."""
+    mail_from: str = Field("", validation_alias="LEADLOOP_MAIL_FROM")
+    outgoing_allow: str = Field("", validation_alias="LEADLOOP_OUTGOING_ALLOW")
+    """Private hosts and networks that webhooks may lead to: ``crm.internal:8443,10.1.0.0/16``."""
     log_level: str = Field("INFO", validation_alias="LEADLOOP_LOG_LEVEL")
 
     @field_validator("database_url")
@@ -74,8 +83,23 @@ class Settings(BaseSettings):
             )
         return key
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("this is no http:// or https:// address")
+        return url.rstrip("/")
+
+    @field_validator("outgoing_allow")
+    @classmethod
+    def _says_hosts(cls, hosts: str) -> str:
+        Allowed.parse(hosts)
+        return hosts
+
     @model_validator(mode="after")
     def _go_together(self) -> Self:
+        if self.smtp_url:
+            MailServer.parse(self.smtp_url, self.mail_from)
         if self.broker_url.startswith("local:") and not self.databases.startswith("sqlite:"):
             raise ValueError(
                 "PostgreSQL needs LEADLOOP_BROKER_URL=kafka://host:port: the embedded log is for "
@@ -129,6 +153,17 @@ class Settings(BaseSettings):
     def databases(self) -> str:
         """The URL that every service's database is opened with."""
         return self.database_url or f"sqlite:{self.data.absolute()}"
+
+    @property
+    def outward(self) -> Outward:
+        """How people are reached from here."""
+        host = "localhost" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+        here = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return Outward(
+            self.public_url or Links.parse(self.service_urls).routing or here,
+            MailServer.parse(self.smtp_url, self.mail_from) if self.smtp_url else None,
+            Allowed.parse(self.outgoing_allow),
+        )
 
     @property
     def own_folders(self) -> list[Path]:

@@ -14,6 +14,7 @@ from shared.bus.local import LocalBus
 from shared.contracts.topics import topics_of
 from shared.db.database import Database
 from shared.runtime.clock import Clock
+from shared.runtime.outward import Outward
 from shared.runtime.parts import Part, Timer
 from shared.runtime.peers import Peers
 from shared.runtime.relay import Relay
@@ -35,6 +36,7 @@ class Infra:
     clock: Clock
     links: Links
     peers: Peers = field(default_factory=lambda: Peers(Links()))
+    outward: Outward = field(default_factory=Outward)
 
 
 @dataclass(slots=True)
