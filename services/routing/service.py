@@ -3,6 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+from fastapi import FastAPI
+
 from services.routing.consumer import HANDLERS
 from services.routing.domain.accounts import Remembered
 from services.routing.domain.policy import STARTER, Compiled
@@ -11,21 +13,26 @@ from services.routing.handlers import deadlines, setting_up
 from services.routing.http.accounts import accounts_router
 from services.routing.http.assignments import assignments_router
 from services.routing.http.board import board_router
+from services.routing.http.notifications import notifications_router
 from services.routing.http.reps import reps_router
 from services.routing.http.stream import Changes, stream_router
 from services.routing.http.working import working_router
 from services.routing.joining import keep_leavers_out
 from services.routing.metrics import UNROUTED_NOW
+from services.routing.notifying.media import Media
+from services.routing.notifying.sender import Sender, count_failing, forget
+from services.routing.open_links import OpenLinks
 from services.routing.settings import Settings
 from services.routing.store import queries
 from services.routing.store.unit import Routing, Wakes
 from services.routing.web.pages import pages_router
 from shared.contracts.topics import topics_read_by
-from shared.db.database import Database
 from shared.runtime.consumer import Consumer
 from shared.runtime.http import create_app
+from shared.runtime.mail import Mailer
+from shared.runtime.outgoing import Outgoing
 from shared.runtime.parts import Alarm, Timer
-from shared.runtime.service import Infra, Service, standard_parts
+from shared.runtime.service import KEEP_SECONDS, Infra, Service, standard_parts
 from shared.runtime.unit import Transactions
 
 NAME = "routing"
@@ -35,7 +42,7 @@ AT_MOST = {"sqlite": 15.0, "postgresql": 2.0}
 MAX_BODY_BYTES = 1024 * 1024
 """Some ten thousand accounts in one table; only admins may send one."""
 COUNT_SECONDS = 15.0
-"""How often the leads that nobody has are counted for operators."""
+"""How often the leads that nobody has are counted for operators, and messages that fail."""
 LEAVERS_SECONDS = 15.0
 """How often it is made sure that whoever is gone has no key, whatever came between."""
 SAMPLE_REPS = (
@@ -51,32 +58,36 @@ def build(settings: Settings, infra: Infra) -> Service:
     hub = Changes(infra.db)
     breaches = Alarm("routing.deadlines", look=lambda: _expire(transactions), at_most=at_most)
     sweeper = Alarm("routing.sweep", look=lambda: _sweep(transactions), at_most=at_most)
-    count = Timer("routing.count", every=COUNT_SECONDS, run=lambda: _count(infra.db))
+    count = Timer("routing.count", every=COUNT_SECONDS, run=lambda: _count(transactions))
     leavers = Timer(
         "routing.leavers",
         every=LEAVERS_SECONDS,
         run=lambda: keep_leavers_out(infra.access, infra.db),
     )
-    wakes = Wakes(changed=hub.tell, due=breaches.soon, retry=sweeper.soon)
+    old = Timer("routing.old-notices", every=KEEP_SECONDS, run=lambda: forget(transactions))
+    wakes = Wakes(
+        changed=hub.tell,
+        due=breaches.soon,
+        retry=sweeper.soon,
+        tell=lambda seconds: sender.soon(seconds),  # noqa: PLW0108 - there is none yet
+    )
+    outward = infra.outward
     transactions = Transactions(
         infra.db,
         infra.clock,
-        partial(Routing, compiled=Compiled(), remembered=Remembered(), wakes=wakes),
+        partial(
+            Routing,
+            compiled=Compiled(),
+            remembered=Remembered(),
+            wakes=wakes,
+            mail=outward.mail is not None,
+        ),
     )
-    app = create_app(
-        NAME,
-        "routing",
-        infra,
-        max_body=MAX_BODY_BYTES,
-        description="Hands each MQL to exactly one rep and runs the clock on their answer.",
-    )
-    app.include_router(reps_router(transactions))
-    app.include_router(accounts_router(transactions))
-    app.include_router(assignments_router(transactions))
-    app.include_router(working_router(transactions))
-    app.include_router(board_router(transactions))
-    app.include_router(stream_router(hub))
-    app.include_router(pages_router(transactions, infra.peers))
+    links = OpenLinks(infra.access, outward.public_url)
+    outgoing = Outgoing(outward.allowed)
+    mailer = None if outward.mail is None else Mailer(outward.mail, infra.clock)
+    sender = Sender(transactions, Media(outgoing, mailer), links, at_most=at_most)
+    app = _app(infra, transactions, hub, outgoing, links)
     consumer = Consumer(
         NAME,
         topics_read_by(NAME),
@@ -91,16 +102,37 @@ def build(settings: Settings, infra: Infra) -> Service:
         db=infra.db,
         migrations=MIGRATIONS,
         parts=[
-            consumer,
-            breaches,
-            sweeper,
-            count,
-            leavers,
-            hub,
+            *(consumer, breaches, sweeper, sender, count, leavers, old, hub),
             *standard_parts(infra, NAME, transactions),
         ],
         seed=lambda: transactions.run_here(_seed),
     )
+
+
+def _app(
+    infra: Infra,
+    transactions: Transactions[Routing],
+    hub: Changes,
+    outgoing: Outgoing,
+    links: OpenLinks,
+) -> FastAPI:
+    app = create_app(
+        NAME,
+        "routing",
+        infra,
+        max_body=MAX_BODY_BYTES,
+        description="Hands each MQL to exactly one rep and runs the clock on their answer.",
+    )
+    mail = infra.outward.mail is not None
+    app.include_router(reps_router(transactions))
+    app.include_router(accounts_router(transactions))
+    app.include_router(assignments_router(transactions))
+    app.include_router(working_router(transactions))
+    app.include_router(board_router(transactions))
+    app.include_router(stream_router(hub))
+    app.include_router(notifications_router(transactions, outgoing, mail=mail))
+    app.include_router(pages_router(transactions, infra.peers, outgoing, links, mail=mail))
+    return app
 
 
 async def _expire(transactions: Transactions[Routing]) -> float | None:
@@ -120,9 +152,9 @@ async def _sweep(transactions: Transactions[Routing]) -> float | None:
     return 0.0 if looked_at else None  # whoever has room again wakes us
 
 
-async def _count(db: Database) -> int:
-    UNROUTED_NOW.set(await db.read(queries.count_unrouted))
-    return 0
+async def _count(transactions: Transactions[Routing]) -> int:
+    UNROUTED_NOW.set(await transactions.db.read(queries.count_unrouted))
+    return await count_failing(transactions)
 
 
 def _seed(unit: Routing) -> None:

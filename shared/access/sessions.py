@@ -8,8 +8,9 @@ which is looked up at each request; so revoking a key is also how all of its ses
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
 COOKIE = "leadloop_session"
 MAX_AGE_SECONDS = 12 * 60 * 60
@@ -30,6 +31,7 @@ class Sessions:
     """Signs and reads the session cookie with a secret that every process shares."""
 
     def __init__(self, secret: str, *, max_age_seconds: int = MAX_AGE_SECONDS) -> None:
+        self._secret = secret
         self._serializer = URLSafeTimedSerializer(secret, salt="leadloop.session.v1")
         self._away = URLSafeTimedSerializer(secret, salt="leadloop.login.v1")
         self._max_age = max_age_seconds
@@ -63,3 +65,14 @@ class Sessions:
             return None
         strings = isinstance(payload, list) and all(isinstance(one, str) for one in payload)
         return payload if strings else None
+
+    def sign(self, purpose: str, payload: Any) -> str:
+        """JSON that nobody but us can have made, as text for an address; of this purpose alone."""
+        return str(URLSafeSerializer(self._secret, salt=purpose).dumps(payload))
+
+    def unsign(self, purpose: str, text: str) -> Any:
+        """What ``sign`` was given for this purpose; None for what is forged or altered."""
+        try:
+            return URLSafeSerializer(self._secret, salt=purpose).loads(text)
+        except BadData:
+            return None

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
@@ -17,6 +18,13 @@ def when(moment: datetime | None) -> Markup | str:
     utc = moment.astimezone(UTC)
     text = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
     return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), text)
+
+
+def clock(moment: datetime, zone: str) -> Markup:
+    """A moment on the clock of a time zone: ``Mon 30 Nov, 10:15 (Europe/Lisbon)``."""
+    at = moment.astimezone(ZoneInfo(zone))
+    text = f"{at:%a} {at.day} {at:%b, %H:%M} ({zone})"
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(timespec="seconds"), text)
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -74,6 +82,7 @@ def paragraphs(text: str) -> Markup:
 FILTERS = {
     "paragraphs": paragraphs,
     "when": when,
+    "clock": clock,
     "number": number,
     "percent": percent,
     "signed": signed,

@@ -154,6 +154,13 @@ _PLACES = (
     _Place(
         "Accounts", "routing", "/routing/accounts", ("/routing/accounts",), frozenset({"admin"})
     ),
+    _Place(
+        "Notifications",
+        "routing",
+        "/routing/notifications",
+        ("/routing/notifications",),
+        frozenset({"rep", "manager"}),
+    ),
 )
 _FORM = _Place("Form", "capture", "/capture/forms/demo", ("/capture/forms",), frozenset())
 

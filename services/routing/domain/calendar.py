@@ -6,7 +6,7 @@ set back can hold an hour of work twice, and one in which they are set forward c
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
@@ -17,6 +17,8 @@ from services.routing.domain.reps import Hours, Leave, Rep
 HORIZON: Final = timedelta(days=400)
 """Nobody is waited for longer: who has no working time until then has none."""
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MORNING: Final = ("08:00", "24:00")
+"""The day of somebody who is always at work, where a day has to begin at some time."""
 _STEP: Final = timedelta(hours=6)
 """Clocks are never changed twice within so short a time."""
 _DAY: Final = timedelta(days=1)
@@ -58,6 +60,19 @@ class Calendar:
         if self.always:
             return moment
         return next((max(start, moment) for start, _ in self._spans_from(moment)), None)
+
+    def next_day(self, moment: datetime) -> datetime | None:
+        """When the next of the rep's working days begins after ``moment``; None: not within the
+        horizon."""
+        if self.hours is None:
+            return replace(self, hours=dict.fromkeys(WEEKDAYS, (MORNING,))).next_day(moment)
+        day = self._day(moment)
+        while day - self._day(moment) <= HORIZON:
+            spans = self._spans_of(day)
+            if spans and spans[0][0] > moment:
+                return spans[0][0]
+            day += _DAY
+        return None
 
     def add(self, moment: datetime, amount: timedelta) -> datetime | None:
         """When ``amount`` of working time after ``moment`` is over; None: not within the horizon.

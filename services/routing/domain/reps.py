@@ -9,6 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from services.routing.domain.channels import Channel
 from services.routing.domain.choice import Standing
 
 Hours = Mapping[str, Sequence[tuple[str, str]]]
@@ -93,6 +94,8 @@ class Rep:
     """Credit for leads this rep could not have had."""
     last_turn: int = 0
     """The pool's turn at which this rep got a lead last; 0: never."""
+    channels: tuple[Channel, ...] | None = None
+    """How they want to be told of leads; None: they have not said."""
 
     @property
     def active(self) -> bool:

@@ -6,9 +6,11 @@ from typing import Any
 
 from services.routing.domain.accounts import Account, Domain
 from services.routing.domain.assignment import Assignment, Cause, State
+from services.routing.domain.channels import Channel, Medium, Tells, When
 from services.routing.domain.choice import Candidate
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Contact, Lead, Note
+from services.routing.domain.notices import Notice, NoticeState
 from services.routing.domain.policy import PolicyStatus, Written
 from services.routing.domain.reps import Hours, Leave, Rep, Status, Team
 from services.routing.store.tables import (
@@ -22,6 +24,7 @@ from services.routing.store.tables import (
     decisions,
     leads,
     notes,
+    notices,
     policies,
     reps,
     teams,
@@ -37,6 +40,20 @@ def _hours(stored: Mapping[str, Any]) -> Hours:
 def _leave(stored: Sequence[Mapping[str, Any]]) -> tuple[Leave, ...]:
     return tuple(
         Leave(date.fromisoformat(one["first"]), date.fromisoformat(one["last"]), one["note"])
+        for one in stored
+    )
+
+
+def _channels(stored: Sequence[Mapping[str, Any]]) -> tuple[Channel, ...]:
+    return tuple(
+        Channel(
+            **{
+                **one,
+                "medium": Medium(one["medium"]),
+                "tells": tuple(map(Tells, one["tells"])),
+                "when": When(one["when"]),
+            }
+        )
         for one in stored
     )
 
@@ -71,6 +88,7 @@ REPS = Aggregate(
         "territories": tuple,
         "hours": _hours,
         "leave": _leave,
+        "channels": _channels,
     },
 )
 TEAMS = Aggregate(teams, Team, fixed=("created_at",))
@@ -82,6 +100,13 @@ DECISIONS = Aggregate(
     decisions,
     Explanation,
     decode={"candidates": lambda stored: tuple(Candidate(**one) for one in stored)},
+)
+NOTICES = Aggregate(
+    notices,
+    Notice,
+    fixed=("rep_id", "medium", "tells", "destination", "created_at", "due_at", "lead_id"),
+    on_conflict="ignore",  # a digest is one a day, however often there is something for it
+    decode={"medium": Medium, "tells": Tells, "state": NoticeState},
 )
 CONTACTS = Aggregate(contacts, Contact, on_conflict="replace")
 

@@ -195,6 +195,11 @@ def list_assignments(
     return ASSIGNMENTS.items(conn.execute(query))
 
 
+def find_rep(conn: Connection, rep_id: str) -> Rep | None:
+    """One rep."""
+    return next(iter(REPS.items(conn.execute(REPS.query().where(reps.c.rep_id == rep_id)))), None)
+
+
 def find_lead(conn: Connection, lead_id: str) -> Lead | None:
     """A lead that has reached routing."""
     return next(
@@ -256,13 +261,21 @@ def owner_of(conn: Connection, lead_id: str) -> str | None:
 
 def seconds_to_deadline(conn: Connection) -> float | None:
     """Until the next deadline or warning; None when nothing waits for an answer."""
-    found = (_seconds_to(conn, first) for first in (_FIRST_DUE, _FIRST_WARNING))
+    found = (seconds_until(conn, first) for first in (_FIRST_DUE, _FIRST_WARNING))
     return min((seconds for seconds in found if seconds is not None), default=None)
 
 
 def seconds_to_retry(conn: Connection) -> float | None:
     """Until a lead nobody has is to be looked at again; None when there is none."""
-    return _seconds_to(conn, _FIRST_RETRY)
+    return seconds_until(conn, _FIRST_RETRY)
+
+
+def seconds_until(conn: Connection, first: Statement, **given: Any) -> float | None:
+    """Until the moment that a statement finds; None when it finds none."""
+    moment = first.run(conn, **given).scalar()
+    if moment is None:
+        return None
+    return (_time(moment) - database_now(conn)).total_seconds()
 
 
 def count_unrouted(conn: Connection) -> int:
@@ -280,13 +293,6 @@ def changes_since(conn: Connection, rep_ids: Collection[str], start: datetime) -
         Change("contact", item(values[:-1]), _time(values[-1]))
         for values in _REACHED.run(conn, **given)
     ]
-
-
-def _seconds_to(conn: Connection, first: Statement) -> float | None:
-    moment = first.run(conn).scalar()
-    if moment is None:
-        return None
-    return (_time(moment) - database_now(conn)).total_seconds()
 
 
 def _time(stored: Any) -> datetime:

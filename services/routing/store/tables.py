@@ -23,6 +23,7 @@ WAITING_SQL = "state IN ('ASSIGNED', 'ACKNOWLEDGED')"
 """Written out in queries too: with parameters neither database would use the partial index."""
 UNWARNED_SQL = f"{WAITING_SQL} AND warned_at IS NULL"
 OPEN_SQL = "closed_at IS NULL"
+UNSENT_SQL = "state = 'waiting'"
 
 reps = Table(
     "reps",
@@ -48,6 +49,7 @@ reps = Table(
     Column("calibration", Float, nullable=False, server_default=text("0")),
     Column("last_turn", Integer, nullable=False, server_default=text("0")),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("channels", Json),
 )
 
 teams = Table(
@@ -237,3 +239,32 @@ notes = Table(
     Index("notes_of_lead", "lead_id", "note_id"),
 )
 """What people wrote about a lead while they worked on it: personal data, which stays here."""
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", String(128), primary_key=True),
+    Column("rep_id", String(64), nullable=False),
+    Column("medium", String(12), nullable=False),
+    Column("tells", String(16), nullable=False),
+    Column("destination", String(255), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("lead_id", String(64)),
+    Column("assignment_id", String(64)),
+    Column("deadline", UtcDateTime),
+    Column("error", String(300)),
+    Column("done_at", UtcDateTime),
+    Index(
+        "notices_unsent",
+        "next_at",
+        sqlite_where=text(UNSENT_SQL),
+        postgresql_where=text(UNSENT_SQL),
+    ),
+    Index("notices_of_rep", "rep_id", "created_at"),
+    Index("notices_done", "done_at"),
+)
+"""Messages to reps about their leads, to be sent and sent."""

@@ -12,6 +12,7 @@ from services.routing.domain.assignment import Assignment, Change
 from services.routing.domain.calendar import Calendar, away_words
 from services.routing.domain.choice import Group, Pool, Standing
 from services.routing.domain.lead import Lead
+from services.routing.domain.notices import notices_of, told_by
 from services.routing.domain.policy import Compiled, Policy, PolicyStatus
 from services.routing.domain.reps import Plate, Rep, Team
 from services.routing.metrics import ASSIGNED, BREACHED, UNROUTED
@@ -23,12 +24,14 @@ from services.routing.store.aggregates import (
     DOMAINS,
     LEADS,
     NOTES,
+    NOTICES,
     POLICIES,
     REPS,
     TEAMS,
 )
 from services.routing.store.tables import OPEN_SQL, WAITING_SQL
 from shared.contracts.events import LeadAssigned, LeadUnrouted, SlaBreached
+from shared.contracts.ids import new_id
 from shared.db.statements import Statement
 from shared.db.types import read_time
 from shared.runtime.unit import Unit
@@ -64,6 +67,8 @@ class Wakes:
     """A deadline passes in so many seconds."""
     retry: Callable[[float], None] = lambda seconds: None
     """In so many seconds somebody may be found for a lead that nobody has."""
+    tell: Callable[[float], None] = lambda seconds: None
+    """In so many seconds a message is to be sent."""
 
 
 class Routing(Unit):
@@ -82,6 +87,7 @@ class Routing(Unit):
         compiled: Compiled | None = None,
         remembered: Remembered | None = None,
         wakes: Wakes | None = None,
+        mail: bool = False,
     ) -> None:
         super().__init__(now, conn)
         self.leads = self.rows(LEADS)
@@ -94,6 +100,9 @@ class Routing(Unit):
         self.notes = self.rows(NOTES)
         self.decisions = self.rows(DECISIONS)
         self.contacts = self.rows(CONTACTS)
+        self.notices = self.rows(NOTICES)
+        self.mail = mail
+        """Whether there is a server to send mail by."""
         self._compiled = compiled or Compiled()
         self._remembered = remembered or Remembered()
         self._wakes = wakes or Wakes()
@@ -243,6 +252,7 @@ class Routing(Unit):
         self.after_commit(lambda: self._wakes.retry(0))
 
     def write(self) -> None:
+        self._tell()
         self._count()
         self._wake()
         super().write()
@@ -285,6 +295,18 @@ class Routing(Unit):
             return sum(one.assigned_at > since for one in of_rep)
         return int(_RECENT.run(self.conn, rep_id=rep.rep_id, since=since).scalar_one())
 
+    def _tell(self) -> None:
+        """Make the notices that follow from what happened: one place for all that handlers do."""
+        told = [one for event in self.events for one in told_by(event.data)]
+        if told:
+            missing = {one.rep_id for one in told if self.reps.get(one.rep_id) is None}
+            self.reps.load(sorted(missing), by="rep_id")
+            asked = (self.reps.get(rep_id) for rep_id in dict.fromkeys(t.rep_id for t in told))
+            reps = {rep.rep_id: (rep, self.calendar(rep)) for rep in asked if rep is not None}
+            ids = iter(new_id, None)
+            for notice in notices_of(told, reps, ids, self.now, self.mail):
+                self.notices.put(notice)
+
     def _wake(self) -> None:
         """Tell the stream and the timers of this process what they would else find later."""
         changed = self.assignments.changed
@@ -299,6 +321,8 @@ class Routing(Unit):
             self._later(self._wakes.due, min(one.next_at for one in waiting))
         if any(not one.waits for one in changed):
             self.after_commit(lambda: self._wakes.retry(0))  # somebody may have room now
+        if notices := [one.next_at for one in self.notices.changed if one.done_at is None]:
+            self._later(self._wakes.tell, min(notices))
         retries = [lead.retry_at for lead in self.leads.changed if lead.retry_at is not None]
         if retries:
             self._later(self._wakes.retry, min(retries))

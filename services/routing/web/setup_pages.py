@@ -14,6 +14,7 @@ from services.routing.handlers import setting_up
 from services.routing.joining import keep_out
 from services.routing.rep_table import NEW_REP, NO_COLUMN, RepForm, as_typed, read_reps
 from services.routing.store import queries
+from services.routing.store.notices import undelivered
 from services.routing.store.unit import Routing
 from services.routing.web.forms import PolicyForm
 from services.routing.web.notices import NOTICES
@@ -37,12 +38,13 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
     """Add the routes of the set-up page."""
 
     async def show(request: Request, status: int = 200, **more: Any) -> Response:
-        loads, teams, policy, unrouted = await transactions.db.read(
+        loads, teams, policy, unrouted, lost = await transactions.db.read(
             lambda conn: (
                 queries.loads(conn),
                 queries.list_teams(conn),
                 queries.policy(conn),
                 queries.count_unrouted(conn),
+                undelivered(conn),
             )
         )
         rules = orjson.dumps(policy["rules"], option=orjson.OPT_INDENT_2).decode()
@@ -56,6 +58,7 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             "policy": {**policy, **{name: f"{policy[name]:g}" for name in MINUTES}},
             "rules": rules,
             "unrouted": unrouted,
+            "undelivered": lost,
             "errors": [],
             "typed": {},
             "typed_for": "",

@@ -34,6 +34,7 @@ from shared.db.database import Database
 from shared.db.migrations import migrate
 from shared.runtime.clock import SystemClock
 from shared.runtime.consumer import Consumer
+from shared.runtime.outward import Outward
 from shared.runtime.service import Infra, Service
 from shared.runtime.unit import Transactions
 from shared.web.links import Links
@@ -192,13 +193,16 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(database_url: str, folder: Path) -> AsyncIterator[Desk]:
+async def open_desk(
+    database_url: str, folder: Path, outward: Outward | None = None
+) -> AsyncIterator[Desk]:
     """Routing on a database that is migrated if need be; its parts are not started."""
     db = Database.open(database_url, NAME)
     migrate(db, MIGRATIONS)
     async with Access.open(database_url) as access:
         bus = EmbeddedLog(folder / "log", db)
-        service = build(Settings(), Infra(db, bus, access, SystemClock(), Links()))
+        infra = Infra(db, bus, access, SystemClock(), Links(), outward=outward or Outward())
+        service = build(Settings(), infra)
         consumer = next(part for part in service.parts if isinstance(part, Consumer))
         desk = Desk(db, consumer._transactions, service, access, bus)
         yield desk

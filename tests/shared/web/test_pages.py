@@ -104,8 +104,8 @@ def test_the_navigation_knows_the_place_and_the_other_addresses() -> None:
     ("role", "labels"),
     [
         (None, ["Form"]),
-        (Role.REP, ["Inbox", "Leads", "Definitions"]),
-        (Role.MANAGER, ["Inbox", "Board", "Leads", "Definitions"]),
+        (Role.REP, ["Inbox", "Leads", "Definitions", "Notifications"]),
+        (Role.MANAGER, ["Inbox", "Board", "Leads", "Definitions", "Notifications"]),
         (Role.MARKETER, ["Leads", "Definitions", "Feedback", "Form"]),
         (
             Role.ADMIN,

@@ -1,0 +1,128 @@
+"""How a message goes out: by mail, to a chat's webhook, or to a signed one."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import httpx
+import orjson
+
+from services.routing.documents import rfc3339
+from services.routing.domain.channels import Channel, Medium
+from services.routing.domain.notices import Notice
+from services.routing.domain.reps import Rep
+from services.routing.notifying.messages import Message
+from shared.runtime.mail import Mailer, MailFailed
+from shared.runtime.outgoing import Answer, Outgoing, Refused
+
+GONE = 410
+
+
+class Result(StrEnum):
+    """What became of one try."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    """To be tried again."""
+    FINAL = "final"
+    """It never will be sent."""
+    GONE = "gone"
+    """Nor will any other to this address."""
+    DROPPED = "dropped"
+    """There was nothing to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A try's result, and why, in words that quote nothing."""
+
+    result: Result
+    error: str | None = None
+    asked: float = 0.0
+    """Seconds until which the receiver wants to hear nothing."""
+    url: str | None = None
+    """Where it was sent, of a webhook."""
+
+
+class Media:
+    """Sends a message once, by any medium."""
+
+    def __init__(self, outgoing: Outgoing, mailer: Mailer | None) -> None:
+        self._outgoing = outgoing
+        self._mailer = mailer
+
+    async def send(
+        self, notice: Notice, channel: Channel, rep: Rep, message: Message, now: datetime
+    ) -> Tried:
+        """Try once. Never raises for what a receiver does."""
+        if channel.medium is Medium.MAIL:
+            return await self._mail(notice, rep, message)
+        if channel.url is None:
+            return Tried(Result.DROPPED, "it has no address")
+        headers = {"content-type": "application/json"}
+        if channel.medium is Medium.SLACK:
+            body = orjson.dumps({"text": message.chat()})
+        else:
+            body = _document(notice, message)
+            headers |= _signed(notice.notice_id, channel.secret or "", body, now)
+        try:
+            tried = _judged(await self._outgoing.post(channel.url, body, headers))
+            return replace(tried, url=channel.url)
+        except Refused as refused:
+            return Tried(Result.FAILED, str(refused)[:200])
+        except TimeoutError:
+            return Tried(Result.FAILED, "it did not answer in time")
+        except httpx.HTTPError:
+            return Tried(Result.FAILED, "it can't be reached")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._outgoing.close()
+
+    async def _mail(self, notice: Notice, rep: Rep, message: Message) -> Tried:
+        if self._mailer is None:
+            return Tried(Result.DROPPED, "mail is not set up")
+        if not rep.email:
+            return Tried(Result.DROPPED, "there is no mail address")
+        try:
+            await self._mailer.send(
+                notice.notice_id, rep.email, message.subject, message.text(), message.html()
+            )
+        except MailFailed as failed:
+            return Tried(Result.FINAL if failed.final else Result.FAILED, str(failed))
+        return Tried(Result.SENT)
+
+
+def _document(notice: Notice, message: Message) -> bytes:
+    """The same at every try, but for what the lead has become meanwhile."""
+    document: dict[str, Any] = {
+        "type": f"leadloop.notice.{notice.tells}",
+        "timestamp": rfc3339(notice.created_at),
+        "data": message.data,
+    }
+    return orjson.dumps(document)
+
+
+def _signed(notice_id: str, secret: str, body: bytes, now: datetime) -> dict[str, str]:
+    from standardwebhooks import Webhook
+
+    signature = Webhook(secret).sign(notice_id, now, body.decode())
+    return {
+        "webhook-id": notice_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
+
+
+def _judged(answer: Answer) -> Tried:
+    if 200 <= answer.status < 300:
+        return Tried(Result.SENT)
+    if answer.status == GONE:
+        return Tried(Result.GONE, "its receiver says that it is gone (410)")
+    if 300 <= answer.status < 400:
+        return Tried(Result.FAILED, f"it leads elsewhere ({answer.status}): give the new address")
+    after = answer.headers.get("retry-after", "")
+    return Tried(
+        Result.FAILED, f"it answered {answer.status}", float(after[:9]) if after.isdecimal() else 0
+    )
