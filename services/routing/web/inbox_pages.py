@@ -247,7 +247,7 @@ def _context(
     who: Principal, asked: Asked, found: Shown, stages: Mapping[str, Stage]
 ) -> dict[str, Any]:
     names = {rep.rep_id: rep.name for rep in found.reps}
-    words = {lead_id: STAGE_WORDS[stage].lower() for lead_id, stage in stages.items()}
+    words = {lead_id: STAGE_WORDS[stage] for lead_id, stage in stages.items()}
     lines = [row_view(row, asked.tab, found.now, names, words) for row in found.page.rows]
     opened = found.open
     asked = replace(asked, lead=None if opened is None else opened.assignment.assignment_id)

@@ -111,7 +111,7 @@ def row_view(
             soon = "0" if left < SOON_SECONDS else "1"
             sort = f"{soon}|{a.grade or '~'}|{a.due_at:%Y%m%d%H%M%S.%f}|{a.assignment_id}"
         case Tab.MINE:
-            says = stages.get(a.lead_id, "accepted")
+            says = stages.get(a.lead_id, "Accepted")
             sort = f"{a.answered_at:%Y%m%d%H%M%S.%f}|{a.assignment_id}" if a.answered_at else ""
         case Tab.MISSED:
             says, at = _end(row, names), a.closed_at
