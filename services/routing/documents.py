@@ -2,12 +2,13 @@
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.routing.domain.assignment import Assignment
 from services.routing.domain.explanation import Explanation
+from services.routing.domain.policy import Written
 from services.routing.domain.reps import Leave, Rep, Status, Team
 
 RepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -115,24 +116,56 @@ class TeamPatch(TeamIn):
     name: Name = ""
 
 
-class ConditionIn(BaseModel):
-    """One condition of a rule, in the language of ``shared.conditions``."""
+class TargetIn(BaseModel):
+    """Who may have a lead: these reps, this team, or one of the words."""
 
     model_config = ConfigDict(extra="forbid")
 
-    field: Annotated[str, Field(min_length=1, max_length=120)]
-    operator: Annotated[str, Field(max_length=40)]
-    value: Any = None
+    rep_ids: Annotated[list[RepId], Field(min_length=1, max_length=1000)] | None = None
+    team_id: RepId | None = None
+    to: str | None = None
+
+    @model_validator(mode="after")
+    def names_one(self) -> Self:
+        """Raises ValueError unless exactly one of the three is said."""
+        if sum(one is not None for one in (self.rep_ids, self.team_id, self.to)) != 1:
+            raise ValueError(f"write exactly one of rep_ids, team_id, or to: {self.words()}")
+        return self
+
+    @classmethod
+    def words(cls) -> str:
+        """What ``to`` may say."""
+        listed: str = cls.model_fields["to"].description or ""
+        return listed
 
 
-class RuleIn(BaseModel):
-    """Leads for which every condition holds go to these reps."""
+class FallbackIn(TargetIn):
+    """Who may have a lead that no rule fits."""
 
-    model_config = ConfigDict(extra="forbid")
+    to: Literal["everybody", "nobody"] | None = Field(None, description="everybody or nobody")
+
+
+class RuleIn(TargetIn):
+    """Leads for which every condition holds go to these reps; of those, to the ones who have what
+    is needed: all the skills and languages, and one of the territories."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-    when: Annotated[list[ConditionIn], Field(max_length=50)] = []
-    rep_ids: Annotated[list[RepId], Field(min_length=1, max_length=1000)]
+    when: Annotated[list[Any], Field(max_length=50)] = []
+    """Conditions, or trees of them with ``all``, ``any`` and ``not``, as in a definition."""
+    to: Literal["everybody", "account_owner"] | None = Field(
+        None, description="everybody or account_owner"
+    )
+    skills: Words = []
+    languages: Annotated[list[Language], Field(max_length=50)] = []
+    territories: Words = []
+    by_country: bool = False
+    """Whether the lead's country has to be one of the rep's territories. The rule is for leads
+    whose country is known, then."""
+    by_language: bool = False
+    """Whether the rep has to speak the lead's language (the fact ``fields.language``). The rule is
+    for leads whose language is known, then."""
+    waits: bool = True
+    """Whether a lead waits while none of them can take it; else the fallback is asked, too."""
 
 
 class GradeTimesIn(BaseModel):
@@ -165,7 +198,45 @@ class PolicyIn(BaseModel):
     """After which share of the time the rep is warned; null: never."""
     escalate: bool = True
     """Whether a manager is told when the last attempt of a round ran out."""
+    accounts_first: bool = True
+    """Whether whoever looks after a lead's account comes before all rules."""
     rules: Annotated[list[RuleIn], Field(max_length=200)] = []
+    """Tried in order: the first that fits says who may have a lead."""
+    fallback: FallbackIn = FallbackIn(to="everybody")
+    """Who may have a lead that no rule fits."""
+
+    def document(self) -> dict[str, Any]:
+        """The policy as it is kept: of a rule only what it says."""
+        names = PolicyIn.model_fields.keys() - {"version"}
+        whole = self.model_dump(mode="json", include=set(names))
+        rules = [one.model_dump(mode="json", exclude_defaults=True) for one in self.rules]
+        whole["rules"] = [{"when": [], **one} for one in rules]
+        whole["fallback"] = self.fallback.model_dump(mode="json", exclude_none=True)
+        return whole
+
+
+class DraftIn(PolicyIn):
+    """A draft of a policy."""
+
+    note: Annotated[str, Field(max_length=2000)] = ""
+    """Why this version exists."""
+    status: str | None = None
+    created_at: str | None = None
+    created_by: str | None = None
+    updated_at: str | None = None
+    updated_by: str | None = None
+    published_at: str | None = None
+    published_by: str | None = None
+    """Given, not taken: what was read can be changed and sent back."""
+
+
+class PublishIn(BaseModel):
+    """What was seen when it was decided to publish; it may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instead_of: int | None = None
+    """The version that was in force when this was decided: else 409."""
 
 
 class AnswerIn(BaseModel):
@@ -189,6 +260,22 @@ def rep_json(rep: Rep) -> dict[str, Any]:
 def team_json(team: Team) -> dict[str, Any]:
     """A team as the API shows it."""
     return {"team_id": team.team_id, "name": team.name, "manager_id": team.manager_id}
+
+
+def written_json(written: Written) -> dict[str, Any]:
+    """A version of the policy as the API shows it."""
+    return {
+        "version": written.version,
+        "status": written.status.value,
+        "note": written.note,
+        "created_at": rfc3339(written.created_at),
+        "created_by": written.created_by,
+        "updated_at": rfc3339(written.updated_at),
+        "updated_by": written.updated_by,
+        "published_at": rfc3339(written.published_at),
+        "published_by": written.published_by,
+        **written.whole,
+    }
 
 
 def assignment_json(assignment: Assignment) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from services.routing.consumer import HANDLERS
 from services.routing.domain.accounts import Remembered
 from services.routing.domain.policy import STARTER, Compiled
 from services.routing.domain.reps import Status
-from services.routing.handlers import deadlines, setting_up
+from services.routing.handlers import deadlines, policies, setting_up
 from services.routing.http.accounts import accounts_router
 from services.routing.http.assignments import assignments_router
 from services.routing.http.board import board_router
 from services.routing.http.notifications import notifications_router
+from services.routing.http.policies import policies_router
 from services.routing.http.reps import reps_router
 from services.routing.http.stream import Changes, stream_router
 from services.routing.http.working import working_router
@@ -125,6 +126,7 @@ def _app(
     )
     mail = infra.outward.mail is not None
     app.include_router(reps_router(transactions))
+    app.include_router(policies_router(transactions))
     app.include_router(accounts_router(transactions))
     app.include_router(assignments_router(transactions))
     app.include_router(working_router(transactions))
@@ -161,7 +163,7 @@ def _seed(unit: Routing) -> None:
     """A policy and three reps, where there is neither."""
     nobody = not unit.pool().reps
     if unit.policy().version == 0:
-        setting_up.put_policy(unit, STARTER)
+        policies.put_policy(unit, STARTER)
     for rep_id, name, email, weight, time_zone in SAMPLE_REPS if nobody else ():
         values = {"rep_id": rep_id, "name": name, "email": email, "weight": weight}
         more = {"capacity": 20, "status": Status.AVAILABLE, "time_zone": time_zone}

@@ -1,11 +1,11 @@
 """A version of the definition as it is kept."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, Literal
+
+from shared.contracts.etag import etag_of
 
 Status = Literal["draft", "challenger", "published", "retired"]
 
@@ -50,6 +50,5 @@ class Version:
 
     @property
     def etag(self) -> str:
-        """An entity tag (RFC 9110, 8.8.3) of its document, whichever way its keys are ordered."""
-        text = json.dumps(self.document, sort_keys=True).encode()
-        return f'"{self.version}-{blake2b(text, digest_size=8).hexdigest()}"'
+        """An entity tag of its document."""
+        return etag_of(self.version, self.document)

@@ -1,23 +1,30 @@
-"""A definition as somebody types it: form fields in, a document out, and mistakes by field.
-
-A field is named like its place in the document, a JSON pointer with dashes for slashes:
-``/criteria/0/levels/1/points`` is typed into ``criteria-0-levels-1-points``.
-"""
+"""A definition as somebody types it: form fields in, a document out, and mistakes by field. How
+fields are named says ``shared.web.typed``."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.qualify.web.typed import number_of, text_of, value_of, value_text
 from shared.conditions import ConditionError, compile_condition
 from shared.contracts.definition import DefinitionBody
 from shared.scorecard.authoring import definition_of
 from shared.scorecard.definition import InvalidDefinition
 from shared.scorecard.documents import read_document, to_yaml
-
-Texts = dict[str, str]
-Parts = Mapping[str, Any]
+from shared.web.typed import (
+    MOST_ROWS,
+    Parts,
+    Texts,
+    counted,
+    in_words,
+    listed,
+    nested,
+    number_of,
+    sent_texts,
+    text_of,
+    value_of,
+    value_text,
+)
 
 SINGLE: Final = ("name", "note", "threshold", "cool_off_days", "exploration_rate")
 CRITERIA: Final[Mapping[str, tuple[str, ...]]] = {
@@ -42,8 +49,6 @@ NUMBERS: Final = frozenset(
     | {"min_score", "min_points", "threshold", "cool_off_days"}
 )
 DEFAULTS: Final = {"group": "fit", "operator": "equals"}
-MOST_ROWS: Final = 250
-"""More than a definition may have, so that too many are told rather than lost."""
 
 
 @dataclass(slots=True)
@@ -111,15 +116,15 @@ class Draft:
     @classmethod
     def of_form(cls, form: Parts) -> "Draft":
         """What was sent; rows keep their order, gaps left by removed ones close."""
-        sent = _nested(form)
+        sent = nested(form)
         matrix = sent.get("grade_matrix")
         return cls(
-            _sent(sent, SINGLE),
-            [_sent_row(one, CRITERIA) for one in _listed(sent.get("criteria"))],
-            [_sent_row(one, DISQUALIFIERS) for one in _listed(sent.get("disqualifiers"))],
-            [_sent(one, GRADE) for one in _listed(sent.get("grades"))],
-            [_sent(one, GROUP_GRADE) for one in _listed(_part(matrix, "fit"))],
-            [_sent(one, GROUP_GRADE) for one in _listed(_part(matrix, "engagement"))],
+            sent_texts(sent, SINGLE),
+            [_sent_row(one, CRITERIA) for one in listed(sent.get("criteria"))],
+            [_sent_row(one, DISQUALIFIERS) for one in listed(sent.get("disqualifiers"))],
+            [sent_texts(one, GRADE) for one in listed(sent.get("grades"))],
+            [sent_texts(one, GROUP_GRADE) for one in listed(_part(matrix, "fit"))],
+            [sent_texts(one, GROUP_GRADE) for one in listed(_part(matrix, "engagement"))],
             "matrix" if sent.get("grading") == "matrix" else "score",
         )
 
@@ -149,7 +154,7 @@ class Draft:
         for length in range(len(steps), 0, -1):
             name = "-".join(steps[:length])
             if name in names:
-                rest = " ".join(_counted(steps[length:]))
+                rest = " ".join(counted(steps[length:]))
                 self.errors.setdefault(name, f"at {rest}: {words}" if rest else words)
                 return
         self.errors.setdefault("", words)
@@ -278,40 +283,10 @@ def _typed(texts: Texts) -> dict[str, Any]:
 def _sent_row(sent: Parts, kind: Mapping[str, tuple[str, ...]]) -> Row:
     form = str(sent.get("form"))
     form = form if form in kind else "field"
-    levels = [_sent(one, LEVEL) for one in _listed(sent.get("levels"))] if form == "levels" else []
-    return Row(form, _sent(sent, kind[form]), levels)
-
-
-def _sent(sent: Parts, names: tuple[str, ...]) -> Texts:
-    return {
-        name: value.strip().replace("\r\n", "\n")
-        if isinstance(value := sent.get(name), str)
-        else ""
-        for name in names
-    }
-
-
-def _nested(form: Parts) -> dict[str, Any]:
-    """Fields by the steps of their names."""
-    root: dict[str, Any] = {}
-    for key, value in form.items():
-        *steps, last = key.split("-")[:6]
-        node: Any = root
-        for step in steps:
-            node = node.setdefault(step, {}) if isinstance(node, dict) else None
-        if isinstance(node, dict) and isinstance(value, str):
-            node[last] = value
-    return root
-
-
-def _listed(sent: Any) -> list[Parts]:
-    numbered = sent.items() if isinstance(sent, dict) else ()
-    rows: dict[int, Parts] = {
-        int(number): row
-        for number, row in numbered
-        if re.fullmatch("[0-9]{1,4}", number) and isinstance(row, dict)
-    }
-    return [rows[number] for number in sorted(rows)][:MOST_ROWS]
+    levels = (
+        [sent_texts(one, LEVEL) for one in listed(sent.get("levels"))] if form == "levels" else []
+    )
+    return Row(form, sent_texts(sent, kind[form]), levels)
 
 
 def _part(sent: Any, name: str) -> Any:
@@ -320,24 +295,3 @@ def _part(sent: Any, name: str) -> Any:
 
 def _filled(texts: Texts) -> bool:
     return any(text != DEFAULTS.get(name, "") for name, text in texts.items())
-
-
-def _counted(steps: list[str]) -> list[str]:
-    """Steps to a place as people count."""
-    return [str(int(step) + 1) if step.isdecimal() else step for step in steps]
-
-
-_IN_WORDS: Final = {
-    "input should be a valid integer": "write a whole number",
-    "input should be a valid number": "write a number",
-    "field required": "this is needed",
-    "string should have at least": "this is needed",
-    "string should match pattern": "use small letters, digits, dots, dashes and underscores",
-    "list should have at least": "add at least one",
-}
-
-
-def in_words(detail: str) -> str:
-    """What a validator says, as a page says it."""
-    found = (words for start, words in _IN_WORDS.items() if detail.startswith(start))
-    return next(found, detail.removeprefix("input "))

@@ -8,12 +8,12 @@ from services.qualify.web.draft import (
     GRADE,
     GROUP_GRADE,
     LEVEL,
-    MOST_ROWS,
     Draft,
     Row,
     blank,
     blank_texts,
 )
+from shared.web.typed import MOST_ROWS, shifted
 
 FIRST_FIELD = {"field": "field", "levels": "field", "activity": "activity", "when": "when"}
 """Where typing begins in each form of a criterion."""
@@ -56,14 +56,12 @@ def _take(draft: Draft, place: str, *, up: bool) -> str | None:
     """Take a row away, or put it before the one above it."""
     path, _, number = place.rpartition("-")
     rows: list[Any] | None = draft.listed(path)
-    at = int(number) if number.isdecimal() and len(number) < 5 else -1
-    if rows is None or not 0 <= at < len(rows):
+    to = None if rows is None else shifted(rows, number, "up" if up else "remove")
+    if rows is None or to is None:
         return None
-    row = rows.pop(at)
     if up:
-        rows.insert(max(at - 1, 0), row)
-        return f"{path}-{max(at - 1, 0)}-value"
-    return f"{path}-{min(at, len(rows) - 1)}" if rows else path
+        return f"{path}-{to}-value"
+    return f"{path}-{to}" if rows else path
 
 
 def _turn(draft: Draft, place: str, form: str) -> str | None:

@@ -12,12 +12,14 @@ a pause, somebody with another weight) starts level with the others, and who is 
 level while the others are given leads: nobody comes back to a flood.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+FALLBACK: Final = "fallback"
+"""What a decision calls the group of a policy's fallback; no rule may be called so."""
 KEPT: Final = 10
 """Most candidates that a decision tells of."""
 _SAME: Final = 9
@@ -50,6 +52,11 @@ class Standing:
     recent: int = 0
     """Leads given to this rep within the window of ``recent_at_most``."""
     recent_at_most: int | None = None
+    team_id: str | None = None
+    skills: frozenset[str] = frozenset()
+    """To be compared: in small letters, as are languages and territories."""
+    languages: frozenset[str] = frozenset()
+    territories: frozenset[str] = frozenset()
 
     @property
     def shares(self) -> bool:
@@ -148,6 +155,10 @@ class Decision:
     back_at: datetime | None = None
     """When the first of those who are not at work is back, if nobody got it for that reason."""
 
+    def nobody(self, unrouted: Unrouted, reason: str) -> "Decision":
+        """The same, with nobody getting it for another reason."""
+        return replace(self, rep_id=None, unrouted=unrouted, reason=reason)
+
 
 _Rank = tuple[float, int, int, str]
 """What the choice goes by: minus the shortfall, minus the weight, the last turn, the id."""
@@ -169,6 +180,7 @@ class Pool:
     reps: dict[str, Standing] = field(default_factory=dict)
     turn: int = 0
     _fields: dict[Group, _Field] = field(default_factory=dict)
+    _groups: dict[Hashable, Group] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reps: Iterable[Standing]) -> "Pool":
@@ -185,6 +197,17 @@ class Pool:
         """Add a rep, or put a changed one in place."""
         self.reps[rep.rep_id] = rep
         self._fields.clear()
+        self._groups.clear()
+
+    def group(
+        self, key: Hashable, rule_id: str | None, admits: Callable[[Standing], bool]
+    ) -> Group:
+        """Those whom a rule admits, found out once for each ``key``."""
+        found = self._groups.get(key)
+        if found is None:
+            ids = frozenset(rep.rep_id for rep in self.reps.values() if admits(rep))
+            found = self._groups[key] = Group(rule_id, ids)
+        return found
 
     def choose(self, group: Group, excluded: Mapping[str, str]) -> Decision:
         """Weigh every rep for one lead. ``excluded`` says, in words, who may not have it and why.
@@ -321,7 +344,7 @@ def undecided(pool: Pool, group: Group, unrouted: Unrouted) -> Decision:
     """The decision to give a lead to nobody, whoever had room."""
     words = UNROUTED_WORDS[unrouted]
     weighed = pool.choose(group, dict.fromkeys(pool.reps, words))
-    return replace(weighed, reason=words, unrouted=unrouted)
+    return weighed.nobody(unrouted, words)
 
 
 def level(rep: Standing, others: Iterable[Standing]) -> float:
@@ -359,7 +382,7 @@ def _why_not(rep: Standing, group: Group, excluded: Mapping[str, str]) -> str | 
     if not rep.active:
         return "inactive"
     if not group.holds(rep.rep_id):
-        return f"not in rule {group.rule_id}"
+        return f"not in {'the' if group.rule_id == FALLBACK else 'rule'} {group.rule_id}"
     if rep.weight <= 0:
         return "weight 0"
     if rep.rep_id in excluded:

@@ -3,18 +3,33 @@
 A lead is offered to ``max_attempts`` reps, one after the other: a round. When nobody took it, it
 rests for the time of a first answer and is offered again, ``max_rounds`` times at most.
 
-Rules are tried in order; the first whose conditions all hold names the reps. A lead that no rule
-matches may go to anybody. A rule is strict: when its reps are full the lead waits for them.
+Rules are tried in order; the first that fits a lead names who may have it: some reps, a team, the
+account's owner, or everybody, each narrowed by what they need to have. A lead that no rule fits is
+the fallback's. When nobody of a rule can take a lead it waits for them, unless the rule says that
+the fallback is asked as well.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from services.routing.domain.choice import Group
-from shared.conditions import Condition, ConditionError, compile_condition
+from services.routing.domain.choice import (
+    FALLBACK,
+    UNROUTED_WORDS,
+    Decision,
+    Group,
+    Pool,
+    Standing,
+    Unrouted,
+    undecided,
+)
+from shared.conditions import ConditionErrors, Test, compile_all
+from shared.contracts.etag import etag_of
+
+LANGUAGE: Final = ("language", "fields.language")
+"""The facts in which a lead's language may be."""
 
 
 class InvalidPolicy(Exception):
@@ -26,16 +41,152 @@ class InvalidPolicy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class LeadAccount:
+    """The account a lead belongs to, as a decision needs it."""
+
+    name: str
+    owner_id: str | None
+    stand_in_id: str | None
+    reason: str
+    """How it is known that the lead is its, in words."""
+
+    @property
+    def rep_ids(self) -> frozenset[str]:
+        """Who looks after it, and who does for them."""
+        return frozenset(one for one in (self.owner_id, self.stand_in_id) if one is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a policy is asked about: a lead by its facts, and its account."""
+
+    facts: Mapping[str, Any]
+    account: LeadAccount | None = None
+
+    @property
+    def country(self) -> str | None:
+        """The lead's, to be compared."""
+        return _plain(self.facts.get("country"))
+
+    @property
+    def language(self) -> str | None:
+        """The lead's in two letters, where it is known."""
+        found = (_plain(self.facts.get(name)) for name in LANGUAGE)
+        return next((one[:2] for one in found if one), None)
+
+
+class To(StrEnum):
+    """Whom a rule gives leads to."""
+
+    REPS = "reps"
+    TEAM = "team"
+    ACCOUNT_OWNER = "account_owner"
+    """Who looks after the lead's account, or their stand-in."""
+    EVERYBODY = "everybody"
+    NOBODY = "nobody"
+    """The lead waits until somebody changes a rep or the policy. For the fallback alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who may have a lead. All ``skills`` and ``languages`` are needed, and one of the
+    ``territories``."""
+
+    to: To = To.EVERYBODY
+    rep_ids: frozenset[str] = frozenset()
+    team_id: str | None = None
+    skills: frozenset[str] = frozenset()
+    languages: frozenset[str] = frozenset()
+    territories: frozenset[str] = frozenset()
+    by_country: bool = False
+    """Whether the lead's country has to be one of the rep's territories."""
+    by_language: bool = False
+    """Whether the rep has to speak the lead's language."""
+
+    @classmethod
+    def of(cls, part: Mapping[str, Any]) -> "Target":
+        """What a rule or the fallback of a document says."""
+        if part.get("team_id") is not None:
+            to = To.TEAM
+        else:
+            to = To.REPS if part.get("rep_ids") else To(part.get("to") or To.EVERYBODY)
+
+        def needed(name: str) -> frozenset[str]:
+            return frozenset(map(str.casefold, part.get(name) or ()))
+
+        return cls(
+            to,
+            frozenset(part.get("rep_ids") or ()),
+            part.get("team_id"),
+            needed("skills"),
+            needed("languages"),
+            needed("territories"),
+            bool(part.get("by_country")),
+            bool(part.get("by_language")),
+        )
+
+    @property
+    def narrows(self) -> bool:
+        """Whether more is asked of a rep than to be one of those named."""
+        literal = self.skills or self.languages or self.territories
+        return bool(literal or self.by_country or self.by_language)
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether it can be said of this lead at all who is meant."""
+        if self.to is To.ACCOUNT_OWNER and (asked.account is None or not asked.account.rep_ids):
+            return False
+        if self.by_country and asked.country is None:
+            return False
+        return not self.by_language or asked.language is not None
+
+    def group(self, name: str | None, asked: Asked, pool: Pool) -> Group:
+        """Who is meant."""
+        if self.to is To.EVERYBODY and not self.narrows:
+            return Group(None if name == FALLBACK else name)
+        if self.to is To.REPS and not self.narrows:
+            return Group(name, self.rep_ids)
+        country = asked.country if self.by_country else None
+        language = asked.language if self.by_language else None
+        named = self.rep_ids
+        if self.to is To.ACCOUNT_OWNER:
+            named = asked.account.rep_ids if asked.account is not None else frozenset()
+        key = (name, named, country, language)
+        return pool.group(key, name, lambda rep: self._admits(rep, named, country, language))
+
+    def admits(self, rep: Standing) -> bool:
+        """Whether some lead may go to this rep."""
+        return self.to is To.ACCOUNT_OWNER or self._admits(rep, self.rep_ids, None, None)
+
+    def _admits(
+        self, rep: Standing, named: frozenset[str], country: str | None, language: str | None
+    ) -> bool:
+        if self.to is To.NOBODY or (self.to is To.TEAM and rep.team_id != self.team_id):
+            return False
+        if self.to in (To.REPS, To.ACCOUNT_OWNER) and rep.rep_id not in named:
+            return False
+        territories = rep.territories
+        return (
+            self.skills <= rep.skills
+            and self.languages <= rep.languages
+            and (not self.territories or not self.territories.isdisjoint(territories))
+            and (country is None or country in territories)
+            and (language is None or language in rep.languages)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """Leads for which all conditions hold go to these reps."""
+    """Leads for which all tests hold go to whom the target means."""
 
     id: str
-    when: tuple[Condition, ...]
-    rep_ids: frozenset[str]
+    when: tuple[Test, ...]
+    target: Target
+    waits: bool = True
+    """Whether a lead waits when none of them can take it; else the fallback is asked."""
 
-    def matches(self, context: Mapping[str, Any]) -> bool:
-        """Whether every condition holds; a rule without any matches every lead."""
-        return all(condition.matches(context) for condition in self.when)
+    def fits(self, asked: Asked) -> bool:
+        """Whether it is this rule that says who may have the lead."""
+        return all(test.matches(asked.facts) for test in self.when) and self.target.fits(asked)
 
 
 class Times(NamedTuple):
@@ -66,17 +217,88 @@ class Policy:
     """After which share of the time a rep is warned; None: never."""
     escalate: bool = True
     """Whether a manager is told when the last attempt of a round ran out."""
+    accounts_first: bool = True
+    """Whether whoever looks after a lead's account comes before all rules."""
+    fallback: Target = Target()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The facts that its rules look at."""
+        found = {name for rule in self.rules for test in rule.when for name in test.fields}
+        if any(rule.target.by_country for rule in self.rules):
+            found.add("country")
+        if any(rule.target.by_language for rule in self.rules):
+            found.update(LANGUAGE)
+        return frozenset(found)
 
     def times(self, grade: str | None) -> Times:
         """How long a rep has for a lead of this grade, in working time."""
         return self.by_grade.get(grade or "", Times(self.sla, self.accept))
 
-    def group(self, context: Mapping[str, Any]) -> Group:
-        """Who may have a lead with these facts."""
-        for rule in self.rules:
-            if rule.matches(context):
-                return Group(rule.id, rule.rep_ids)
-        return Group()
+    def rule(self, asked: Asked) -> Rule | None:
+        """The rule that says who may have a lead; None: the fallback does."""
+        return next((rule for rule in self.rules if rule.fits(asked)), None)
+
+    def group(self, asked: Asked, pool: Pool) -> Group:
+        """Who may have a lead."""
+        rule = self.rule(asked)
+        if rule is not None:
+            return rule.target.group(rule.id, asked, pool)
+        return self.fallback.group(FALLBACK, asked, pool)
+
+    def decide(
+        self, pool: Pool, asked: Asked, excluded: Mapping[str, str], used: int = 0
+    ) -> Decision:
+        """Whom a lead is given to, by the pool as it is. ``excluded`` may not have it; ``used``
+        attempts of the running round came to nothing. Changes nothing."""
+        rule = self.rule(asked)
+        group = self.group(asked, pool)
+        if used >= self.max_attempts:
+            return undecided(pool, group, Unrouted.ATTEMPTS_USED)
+        of_account = rule is not None and rule.target.to is To.ACCOUNT_OWNER
+        if asked.account is not None and (self.accounts_first or of_account):
+            found = _of_account(pool, asked.account, group, excluded)
+            if found is not None:
+                return found
+        decision = pool.choose(group, excluded)
+        if decision.rep_id is not None or rule is None or rule.waits:
+            return decision
+        other = pool.choose(self.fallback.group(FALLBACK, asked, pool), excluded)
+        return min(decision, other, key=_hope)
+
+    def last_word(self, decision: Decision, rounds: int) -> Decision:
+        """The last round ends for good; one that lacks room goes on once there is some."""
+        over = decision.unrouted in (Unrouted.ALL_HAD_IT, Unrouted.ATTEMPTS_USED)
+        if not over or rounds < self.max_rounds:
+            return decision
+        return decision.nobody(Unrouted.ROUNDS_USED, UNROUTED_WORDS[Unrouted.ROUNDS_USED])
+
+
+def _of_account(
+    pool: Pool, account: LeadAccount, group: Group, excluded: Mapping[str, str]
+) -> Decision | None:
+    words = (
+        (account.owner_id, f"looks after {account.name}, whose lead it is"),
+        (account.stand_in_id, f"stands in for whoever looks after {account.name}"),
+    )
+    for rep_id, why in words:
+        rep = pool.reps.get(rep_id or "")
+        if rep is not None and rep.is_here and rep.rep_id not in excluded:
+            return pool.appoint(rep.rep_id, group, excluded, f"{why}: {account.reason}")
+    return None
+
+
+_SOONEST: Final = (None, Unrouted.NO_ROOM, Unrouted.OFF_WORK, Unrouted.ALL_HAD_IT, Unrouted.NO_REP)
+
+
+def _hope(decision: Decision) -> int:
+    """Of two decisions that which gives the lead to somebody, else which may do so soonest."""
+    return _SOONEST.index(decision.unrouted)
+
+
+def _plain(value: Any) -> str | None:
+    text = value.strip().casefold() if isinstance(value, str) else ""
+    return text or None
 
 
 STARTER: Mapping[str, Any] = {
@@ -87,7 +309,9 @@ STARTER: Mapping[str, Any] = {
     "sla_by_grade": [],
     "warn_at": 0.75,
     "escalate": True,
+    "accounts_first": True,
     "rules": [],
+    "fallback": {"to": "everybody"},
 }
 """What a fresh installation begins with, what holds before anybody wrote a policy, and what a
 policy from before a field was invented says of it."""
@@ -95,13 +319,18 @@ policy from before a field was invented says of it."""
 
 def read_policy(version: int, document: Mapping[str, Any]) -> Policy:
     """Compile a policy document of the right shape. Raises InvalidPolicy."""
+    document = {**STARTER, **document}
     errors: list[tuple[str, str]] = []
     rules: list[Rule] = []
     for index, rule in enumerate(document["rules"]):
+        place = f"/rules/{index}"
+        if rule["id"] == FALLBACK:
+            errors.append((f"{place}/id", "the fallback has this name: choose another"))
         if any(rule["id"] == earlier["id"] for earlier in document["rules"][:index]):
-            errors.append((f"/rules/{index}/id", "another rule has this id"))
-        rules.append(Rule(rule["id"], _conditions(rule, index, errors), frozenset(rule["rep_ids"])))
-    graded = [one["grade"] for one in document.get("sla_by_grade", ())]
+            errors.append((f"{place}/id", "another rule has this id"))
+        tests = _tests(rule["when"], place, errors)
+        rules.append(Rule(rule["id"], tests, Target.of(rule), rule.get("waits", True)))
+    graded = [one["grade"] for one in document["sla_by_grade"]]
     errors += [
         (f"/sla_by_grade/{index}/grade", "this grade has times already")
         for index, grade in enumerate(graded)
@@ -114,21 +343,32 @@ def read_policy(version: int, document: Mapping[str, Any]) -> Policy:
         timedelta(minutes=document["sla_minutes"]),
         timedelta(minutes=document["accept_minutes"]),
         document["max_attempts"],
-        document.get("max_rounds", STARTER["max_rounds"]),
+        document["max_rounds"],
         tuple(rules),
         {
             one["grade"]: Times(
                 timedelta(minutes=one["sla_minutes"]), timedelta(minutes=one["accept_minutes"])
             )
-            for one in document.get("sla_by_grade", STARTER["sla_by_grade"])
+            for one in document["sla_by_grade"]
         },
-        document.get("warn_at", STARTER["warn_at"]),
-        document.get("escalate", STARTER["escalate"]),
+        document["warn_at"],
+        document["escalate"],
+        document["accounts_first"],
+        Target.of(document["fallback"]),
     )
 
 
+def _tests(documents: Sequence[Any], place: str, errors: list[tuple[str, str]]) -> tuple[Test, ...]:
+    try:
+        return tuple(compile_all(documents))
+    except ConditionErrors as found:
+        errors += [(f"{place}/when{one.pointer_suffix}", one.message) for one in found.errors]
+        return ()
+
+
 class Compiled:
-    """Compiled policies by version, for the life of the process: documents never change."""
+    """Compiled policies by version, for the life of the process: what was published never
+    changes."""
 
     def __init__(self) -> None:
         self._by_version = {0: read_policy(0, STARTER)}
@@ -141,28 +381,6 @@ class Compiled:
         """Compile a version."""
         found = self._by_version[version] = read_policy(version, document)
         return found
-
-
-def unknown_reps(document: Mapping[str, Any], known: Collection[str]) -> list[tuple[str, str]]:
-    """Pairs of a JSON pointer and a message for each rep a rule names who does not exist."""
-    return [
-        (f"/rules/{r}/rep_ids/{i}", "no such rep")
-        for r, rule in enumerate(document["rules"])
-        for i, rep_id in enumerate(rule["rep_ids"])
-        if rep_id not in known
-    ]
-
-
-def _conditions(
-    rule: Mapping[str, Any], index: int, errors: list[tuple[str, str]]
-) -> tuple[Condition, ...]:
-    compiled: list[Condition] = []
-    for place, when in enumerate(rule["when"]):
-        try:
-            compiled.append(compile_condition(when["field"], when["operator"], when.get("value")))
-        except ConditionError as error:
-            errors.append((f"/rules/{index}/when/{place}{error.pointer_suffix}", error.message))
-    return tuple(compiled)
 
 
 class PolicyStatus(StrEnum):
@@ -189,3 +407,17 @@ class Written:
     updated_by: str | None = None
     published_at: datetime | None = None
     published_by: str | None = None
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The document, with what was invented after it was written."""
+        return {**STARTER, **self.document}
+
+    @property
+    def etag(self) -> str:
+        """An entity tag of what may change of a draft."""
+        return etag_of(self.version, {"note": self.note, **self.document})
+
+
+BUILT_IN: Final = Written(0, STARTER, datetime(2026, 1, 1, tzinfo=UTC), PolicyStatus.PUBLISHED)
+"""What holds before anybody wrote a policy."""

@@ -122,6 +122,10 @@ class Rep:
             owns_at_most=self.open_limit,
             recent=plate.recent,
             recent_at_most=self.window_limit,
+            team_id=self.team_id,
+            skills=frozenset(map(str.casefold, self.skills)),
+            languages=frozenset(map(str.casefold, self.languages)),
+            territories=frozenset(map(str.casefold, self.territories)),
         )
 
 

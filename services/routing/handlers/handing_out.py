@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.routing.domain.assignment import Assignment, Cause, State, attempts_used, kept_out
-from services.routing.domain.choice import UNROUTED_WORDS, Decision, Unrouted, undecided
+from services.routing.domain.choice import Decision, Unrouted
 from services.routing.domain.explanation import explain
 from services.routing.domain.lead import Contact, Lead
-from services.routing.domain.policy import Policy
+from services.routing.domain.policy import Asked, LeadAccount
 from services.routing.store.unit import Routing
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
@@ -68,21 +68,19 @@ def on_outcome_recorded(event: Event[OutcomeRecorded], unit: Routing) -> None:
         unit.assignments.put(owner.closed(data.stage.value, unit.now))
 
 
-def choose(unit: Routing, lead: Lead, excluded: Mapping[str, str]) -> Decision:
-    """Whom the rules give a lead to: who looks after its account, or their stand-in; else whoever
-    is due of those that the policy lets have it."""
-    pool, group = unit.pool(), unit.policy().group(lead.context())
+def choose(unit: Routing, lead: Lead, excluded: Mapping[str, str], used: int = 0) -> Decision:
+    """Whom the policy gives a lead to, of those who are not ``excluded``."""
+    return unit.policy().decide(unit.pool(), asked(unit, lead), excluded, used)
+
+
+def asked(unit: Routing, lead: Lead) -> Asked:
+    """What the policy is asked about a lead."""
     account = unit.account(lead.account_id)
-    if account is not None:
-        words = (
-            (account.owner_id, f"looks after {account.name}, whose lead it is"),
-            (account.stand_in_id, f"stands in for whoever looks after {account.name}"),
-        )
-        for rep_id, why in words:
-            rep = pool.reps.get(rep_id or "")
-            if rep is not None and rep.is_here and rep.rep_id not in excluded:
-                return pool.appoint(rep.rep_id, group, excluded, f"{why}: {lead.account_reason}")
-    return pool.choose(group, excluded)
+    if account is None:
+        return Asked(lead.context())
+    reason = lead.account_reason or ""
+    of_account = LeadAccount(account.name, account.owner_id, account.stand_in_id, reason)
+    return Asked(lead.context(), of_account)
 
 
 def _of_account(unit: Routing, lead: Lead) -> Lead:
@@ -125,18 +123,17 @@ def give_to(
         if before.waits:
             pool.release(before.rep_id)
             unit.give_turn_back(before.rep_id)
-    decision = pool.appoint(rep_id, unit.policy().group(lead.context()), {}, reason)
+    group = unit.policy().group(asked(unit, lead), pool)
+    decision = pool.appoint(rep_id, group, {}, reason)
     settle(unit, lead, decision, before, cause, given_by=given_by)
 
 
 def pass_on(unit: Routing, lead: Lead, before: Assignment, cause: Cause) -> None:
     """An attempt came to nothing: give the lead to somebody else of this round, or to nobody."""
-    pool, policy = unit.pool(), unit.policy()
-    group = policy.group(lead.context())
-    if attempts_used(unit.history(lead), lead.round_base) >= policy.max_attempts:
-        decision = undecided(pool, group, Unrouted.ATTEMPTS_USED)
-    else:
-        decision = choose(unit, lead, kept_out(unit.history(lead), lead.round_base))
+    unit.pool()
+    history = unit.history(lead)
+    used = attempts_used(history, lead.round_base)
+    decision = choose(unit, lead, kept_out(history, lead.round_base), used)
     settle(unit, lead, decision, before, cause)
 
 
@@ -153,7 +150,7 @@ def settle(
     """Carry a decision out: an assignment with a deadline, or a lead that waits unrouted."""
     policy, now = unit.policy(), unit.now
     if decision.rep_id is None:
-        decision = _final(decision, lead, policy)
+        decision = policy.last_word(decision, lead.rounds)
         if before is not None and decision.unrouted in ESCALATED and policy.escalate:
             lead = _escalate(unit, lead, before)
         lead = _unroute(unit, lead, decision, policy.sla)
@@ -212,15 +209,6 @@ def look_again(decision: Decision, now: datetime, rested: datetime) -> datetime 
             return None
         case Unrouted.ALL_HAD_IT | Unrouted.ATTEMPTS_USED:
             return rested if rested > now else None
-
-
-def _final(decision: Decision, lead: Lead, policy: Policy) -> Decision:
-    """The last round ends for good; one that lacks room goes on once there is some."""
-    over = decision.unrouted in (Unrouted.ALL_HAD_IT, Unrouted.ATTEMPTS_USED)
-    if not over or lead.rounds < policy.max_rounds:
-        return decision
-    reason = UNROUTED_WORDS[Unrouted.ROUNDS_USED]
-    return replace(decision, unrouted=Unrouted.ROUNDS_USED, reason=reason)
 
 
 def _unroute(unit: Routing, lead: Lead, decision: Decision, rest: timedelta) -> Lead:

@@ -6,13 +6,6 @@ from typing import Any
 
 from services.routing.domain.assignment import Assignment, Cause
 from services.routing.domain.choice import level
-from services.routing.domain.policy import (
-    InvalidPolicy,
-    PolicyStatus,
-    Written,
-    read_policy,
-    unknown_reps,
-)
 from services.routing.domain.reps import Plate, Rep, Status, Team, readable_id, starts_level
 from services.routing.domain.working_hours import Fault, faults
 from services.routing.handlers.handing_out import take_away
@@ -155,36 +148,7 @@ def remove_team(unit: Routing, team_id: str) -> None:
 
 def _check_manager(unit: Routing, manager_id: str | None) -> None:
     if manager_id is not None and unit.reps.get(manager_id) is None:
-        raise _invalid([("/manager_id", "no such rep: add them first, of weight 0 if need be")])
-
-
-def put_policy(unit: Routing, document: Mapping[str, Any], instead_of: int | None = None) -> int:
-    """Make the next version of the policy; returns its number. Raises Problem 422, and 409 when
-    ``instead_of`` is given and another version is in force."""
-    known = unit.pool().reps  # whose lock also numbers versions one at a time
-    present = unit.policy().version
-    if instead_of is not None and instead_of != present:
-        raise Problem(
-            409,
-            "The policy has changed",
-            f"Version {present} is in force, not {instead_of}: read it and try again.",
-            version=present,
-        )
-    try:
-        read_policy(0, document)
-    except InvalidPolicy as error:
-        raise _invalid(error.errors) from None
-    if errors := unknown_reps(document, known):
-        raise _invalid(errors)
-    if (before := unit.policies.fetch(present)) is not None:
-        unit.policies.put(replace(before, status=PolicyStatus.RETIRED))
-        unit.policies.write()  # before the next: one alone is published
-    number = unit.newest_policy() + 1
-    unit.policies.put(
-        Written(number, document, unit.now, PolicyStatus.PUBLISHED, published_at=unit.now)
-    )
-    unit.retry_unrouted()
-    return number
+        raise invalid([("/manager_id", "no such rep: add them first, of weight 0 if need be")])
 
 
 def _put(unit: Routing, rep: Rep, *, levels: bool) -> Rep:
@@ -204,7 +168,7 @@ def _put(unit: Routing, rep: Rep, *, levels: bool) -> Rep:
 def _check(unit: Routing, rep: Rep) -> None:
     """Raises Problem 422 for what can't be true of a rep."""
     if errors := list(_faults(unit, rep)):
-        raise _invalid(errors)
+        raise invalid(errors)
 
 
 def _faults(unit: Routing, rep: Rep) -> Iterator[Fault]:
@@ -213,7 +177,8 @@ def _faults(unit: Routing, rep: Rep) -> Iterator[Fault]:
         yield "/team_id", "no such team: add it first"
 
 
-def _invalid(errors: Sequence[tuple[str, str]]) -> Problem:
+def invalid(errors: Sequence[tuple[str, str]]) -> Problem:
+    """The problem that something can't be so, with the place of each fault."""
     return Problem(
         422,
         "This can't be used",

@@ -1,4 +1,4 @@
-"""Reps and the policy: who gets leads, by which rules."""
+"""Reps and teams: who gets leads."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,6 @@ from starlette.responses import Response
 from services.routing import joining
 from services.routing.callers import managed_by, only_rep
 from services.routing.documents import (
-    PolicyIn,
     RepIn,
     RepPatch,
     TeamIn,
@@ -31,11 +30,10 @@ Admin = Annotated[Principal, Depends(allow(Role.ADMIN))]
 Reader = Annotated[
     Principal, Depends(allow(Role.ADMIN, Role.MARKETER, Role.SERVICE, Role.REP, Role.MANAGER))
 ]
-PolicyReader = Annotated[Principal, Depends(allow(Role.ADMIN, Role.MARKETER, Role.SERVICE))]
 
 
 def reps_router(transactions: Transactions[Routing]) -> APIRouter:
-    """Routes under ``/routing/v1/reps`` and ``/routing/v1/policy``."""
+    """Routes under ``/routing/v1/reps`` and ``/routing/v1/teams``."""
     router = APIRouter(prefix="/routing/v1", tags=["set-up"])
     db = transactions.db
 
@@ -121,20 +119,6 @@ def reps_router(transactions: Transactions[Routing]) -> APIRouter:
         return {"rep_id": rep_id, "key": key}
 
     _teams(router, transactions)
-
-    @router.get("/policy")
-    async def get_policy(_: PolicyReader) -> dict[str, Any]:
-        """The policy in force."""
-        return await db.read(queries.policy)
-
-    @router.put("/policy")
-    async def put_policy(_: Admin, body: PolicyIn) -> dict[str, Any]:
-        """Put the next version in force. With a ``version`` it must be the present one's number."""
-        document = body.model_dump(exclude={"version"})
-        version = await transactions.run(
-            lambda unit: setting_up.put_policy(unit, document, body.version)
-        )
-        return {"version": version, **document}
 
     return router
 

@@ -12,7 +12,8 @@ from services.routing.domain.accounts import Account
 from services.routing.domain.assignment import WAITING, Assignment, Change, State
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead, Note
-from services.routing.domain.policy import STARTER, PolicyStatus
+from services.routing.domain.policy import BUILT_IN, PolicyStatus, Written
+from services.routing.domain.policy_check import Known
 from services.routing.domain.reps import Plate, Rep, Status, Team, too_much
 from services.routing.store.aggregates import (
     ACCOUNTS,
@@ -20,6 +21,7 @@ from services.routing.store.aggregates import (
     DECISIONS,
     LEADS,
     NOTES,
+    POLICIES,
     REPS,
     TEAMS,
 )
@@ -43,6 +45,8 @@ from shared.db.database import database_now
 from shared.db.statements import Statement, one_of
 from shared.db.types import read_time
 
+RECENT_LEADS = 5000
+"""Whose grades are known."""
 IS_WAITING = text(WAITING_SQL)
 """Written out: with parameters neither database would use the partial indexes."""
 _FIRST_DUE = Statement(
@@ -162,13 +166,64 @@ def loads(conn: Connection) -> list[Load]:
     return [Load(rep, waiting.get(rep.rep_id, 0)) for rep in everybody]
 
 
-def policy(conn: Connection) -> dict[str, Any]:
-    """The policy in force as a document; version 0 is the built-in one."""
+def policy_in_force(conn: Connection) -> Written:
+    """The version in force; version 0 is the built-in one."""
     published = policies.c.status == PolicyStatus.PUBLISHED.value
-    row = conn.execute(select(policies).where(published)).first()
-    if row is None:
-        return {"version": 0, **STARTER}
-    return {"version": row.version, **STARTER, **row.document}
+    found = POLICIES.items(conn.execute(POLICIES.query().where(published)))
+    return found[0] if found else BUILT_IN
+
+
+def find_policy(conn: Connection, version: int) -> Written | None:
+    """One version."""
+    found = conn.execute(POLICIES.query().where(policies.c.version == version))
+    return next(iter(POLICIES.items(found)), None)
+
+
+def list_policies(
+    conn: Connection, below: int | None, limit: int, status: str | None = None
+) -> list[Written]:
+    """Versions, newest first."""
+    query = POLICIES.query().order_by(policies.c.version.desc()).limit(limit)
+    if below is not None:
+        query = query.where(policies.c.version < below)
+    if status is not None:
+        query = query.where(policies.c.status == status)
+    return POLICIES.items(conn.execute(query))
+
+
+def replaced(conn: Connection, written: Written) -> Written:
+    """What a version took the place of; of a draft, what it would: the version in force."""
+    if written.published_at is None:
+        return policy_in_force(conn)
+    earlier = (
+        POLICIES.query()
+        .where(
+            policies.c.published_at <= written.published_at,
+            policies.c.version != written.version,
+        )
+        .order_by(policies.c.published_at.desc(), policies.c.version.desc())
+        .limit(1)
+    )
+    return next(iter(POLICIES.items(conn.execute(earlier))), BUILT_IN)
+
+
+def known(conn: Connection) -> Known:
+    """Whom and what a policy may name."""
+    everybody = REPS.items(conn.execute(REPS.query()))
+    recent = select(leads.c.grade).order_by(leads.c.lead_id.desc()).limit(RECENT_LEADS).subquery()
+    grades = conn.execute(select(recent.c.grade).distinct()).scalars()
+    return Known(
+        {rep.rep_id: rep for rep in everybody},
+        {team.team_id: team for team in list_teams(conn)},
+        {grade for grade in grades if grade is not None},
+    )
+
+
+def names(conn: Connection) -> dict[str, str]:
+    """What reps are called by id, and teams by ``team:`` and theirs."""
+    of_reps = conn.execute(select(reps.c.rep_id, reps.c.name))
+    of_teams = conn.execute(select(teams.c.team_id, teams.c.name))
+    return {row[0]: row[1] for row in of_reps} | {f"team:{row[0]}": row[1] for row in of_teams}
 
 
 def list_assignments(

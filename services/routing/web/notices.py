@@ -7,7 +7,6 @@ NOTICES: Final[Mapping[str, tuple[str, str]]] = {
     "handed": ("ok", "Handed over. Your colleague's clock runs."),
     "back": ("ok", "Put back. Whoever is due by the rules has it now."),
     "saved": ("ok", "Saved."),
-    "policy": ("ok", "The new version of the policy is in force."),
 }
 _ANSWERED: Final[Mapping[str, tuple[str, str]]] = {
     "acknowledged": ("ok", "{name}: noted that you have seen it. Accept or reject it in time."),

@@ -1,9 +1,8 @@
-"""The page on which an admin looks after reps and the policy."""
+"""The page on which an admin looks after reps and teams."""
 
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
@@ -16,7 +15,6 @@ from services.routing.rep_table import NEW_REP, NO_COLUMN, RepForm, as_typed, re
 from services.routing.store import queries
 from services.routing.store.notices import undelivered
 from services.routing.store.unit import Routing
-from services.routing.web.forms import PolicyForm
 from services.routing.web.notices import NOTICES
 from services.routing.web.uploads import row_errors, uploaded_file
 from shared.access import Principal, Role, check_csrf, page_principal
@@ -30,7 +28,6 @@ STATUSES = (
     (Status.PAUSED.value, "paused: what waits goes to others"),
     (Status.GONE.value, "gone: everything goes to others"),
 )
-MINUTES = ("sla_minutes", "accept_minutes")
 Admin = Annotated[Principal, Depends(page_principal(Role.ADMIN))]
 
 
@@ -38,16 +35,14 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
     """Add the routes of the set-up page."""
 
     async def show(request: Request, status: int = 200, **more: Any) -> Response:
-        loads, teams, policy, unrouted, lost = await transactions.db.read(
+        loads, teams, unrouted, lost = await transactions.db.read(
             lambda conn: (
                 queries.loads(conn),
                 queries.list_teams(conn),
-                queries.policy(conn),
                 queries.count_unrouted(conn),
                 undelivered(conn),
             )
         )
-        rules = orjson.dumps(policy["rules"], option=orjson.OPT_INDENT_2).decode()
         context: dict[str, Any] = {
             "loads": [(load, as_typed(load.rep)) for load in loads],
             "new_rep": NEW_REP,
@@ -55,8 +50,6 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             "managers": [("", "nobody"), *((one.rep.rep_id, one.rep.name) for one in loads)],
             "team_names": {team.team_id: team.name for team in teams},
             "statuses": STATUSES,
-            "policy": {**policy, **{name: f"{policy[name]:g}" for name in MINUTES}},
-            "rules": rules,
             "unrouted": unrouted,
             "undelivered": lost,
             "errors": [],
@@ -78,7 +71,7 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
         uploaded: Annotated[int, Query(ge=0, le=100_000)] = 0,
         left_out: Annotated[tuple[str, ...], Query()] = (),
     ) -> Response:
-        """Reps and policy."""
+        """Reps and teams."""
         told = NOTICES.get("saved" if saved else notice)
         if uploaded:
             told = ("ok", f"Saved: the table’s {uploaded} reps." if uploaded > 1 else "Saved.")
@@ -147,19 +140,6 @@ def add_setup_pages(router: APIRouter, transactions: Transactions[Routing], page
             errors, place = _errors(problem), f"team-{team_id or 'new'}"
             return await show(request, 422, errors=errors, typed=typed, typed_for=place)
         return RedirectResponse("/routing/?notice=saved#teams-title", status_code=303)
-
-    @router.post("/routing/policy", dependencies=[Depends(check_csrf)])
-    async def save_policy(request: Request, _: Admin) -> Response:
-        """Put the next version of the policy in force."""
-        typed = _typed(await request.form())
-        try:
-            known = {name: typed[name] for name in PolicyForm.model_fields if name in typed}
-            document = PolicyForm.model_validate(known).model_dump(exclude={"version"})
-            await transactions.run(lambda unit: setting_up.put_policy(unit, document))
-        except (ValidationError, Problem) as error:
-            errors = _errors(error)
-            return await show(request, 422, errors=errors, typed=typed, typed_for="policy")
-        return RedirectResponse("/routing/?notice=policy", status_code=303)
 
 
 def _typed(form: Any) -> dict[str, str]:

@@ -190,7 +190,8 @@ async def test_the_policy_is_numbered_and_checked(desk: Desk) -> None:
     assert (await admin.get("/routing/v1/policy")).json()["version"] == 0
     body = {
         "sla_minutes": 5, "accept_minutes": 10, "max_attempts": 2, "max_rounds": 4, "rules": [],
-        "sla_by_grade": [], "warn_at": 0.75, "escalate": True,
+        "sla_by_grade": [], "warn_at": 0.75, "escalate": True, "accounts_first": True,
+        "fallback": {"to": "everybody"},
     }  # fmt: skip
     assert (await admin.put("/routing/v1/policy", json=body)).json()["version"] == 1
     assert (await admin.put("/routing/v1/policy", json=body)).json()["version"] == 2
@@ -200,7 +201,7 @@ async def test_the_policy_is_numbered_and_checked(desk: Desk) -> None:
     rules = [
         {
             "id": "a",
-            "when": [{"field": "x", "operator": "is_bigger_ish", "value": 1}],
+            "when": [{"field": "employees", "operator": "is_bigger_ish", "value": 1}],
             "rep_ids": ["ana"],
         },
         {"id": "a", "when": [], "rep_ids": ["ana"]},

@@ -10,7 +10,7 @@ from services.routing.consumer import HANDLERS
 from services.routing.domain.assignment import Assignment, State
 from services.routing.domain.policy import STARTER, Compiled, PolicyStatus, Written
 from services.routing.domain.reps import Rep, Status
-from services.routing.handlers import answers, deadlines, setting_up
+from services.routing.handlers import answers, deadlines, policies, setting_up
 from services.routing.handlers.answers import Answer
 from services.routing.store.unit import Routing, Wakes
 from shared.contracts.events import (
@@ -118,7 +118,7 @@ def test_a_change_of_the_policy_offers_it_again_too() -> None:
     run_out(unit)
     rest(unit)
     assert unit.owner(lead.lead_id) is None
-    setting_up.put_policy(unit, {**STARTER, "max_rounds": 2})
+    policies.put_policy(unit, {**STARTER, "max_rounds": 2})
     assert deadlines.sweep_unrouted(unit) == 1
     assert owner(unit, lead.lead_id).rep_id == "ana"
 

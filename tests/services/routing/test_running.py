@@ -282,5 +282,6 @@ async def test_seed_makes_a_policy_and_three_reps_once(desk: Desk) -> None:
     policy = (await admin.get("/routing/v1/policy")).json()
     assert policy == {
         "version": 1, "sla_minutes": 60, "accept_minutes": 240, "max_attempts": 3, "max_rounds": 3,
-        "sla_by_grade": [], "warn_at": 0.75, "escalate": True, "rules": [],
+        "sla_by_grade": [], "warn_at": 0.75, "escalate": True, "accounts_first": True, "rules": [],
+        "fallback": {"to": "everybody"},
     }  # fmt: skip

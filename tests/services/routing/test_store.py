@@ -16,7 +16,7 @@ from services.routing.handlers import answers
 from services.routing.handlers.answers import Answer
 from services.routing.service import MIGRATIONS, NAME
 from services.routing.store.inbox import Tab, Wanted, card_of, counts_of, page_of
-from services.routing.store.queries import lead_decisions, policy
+from services.routing.store.queries import lead_decisions, policy_in_force
 from services.routing.store.tables import metadata
 from services.routing.store.unit import Routing
 from shared.contracts.problems import Problem
@@ -131,7 +131,7 @@ def test_leads_and_decisions_are_kept_by_the_upgrade(database_url: str, tmp_path
         (row,) = page_of(conn, "ana", Tab.WAITING, Wanted(), 0, 5).rows
         card = card_of(conn, row)
         (why,) = lead_decisions(conn, "l1")
-        assert policy(conn)["max_rounds"] == 3
+        assert policy_in_force(conn).whole["max_rounds"] == 3
     assert card.lead is not None
     assert (card.lead.rounds, card.assignment.due_at) == (0, noon)
     assert card.decision == why
