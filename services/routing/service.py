@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from services.routing.consumer import HANDLERS
 from services.routing.domain.accounts import Remembered
 from services.routing.domain.policy import STARTER, Compiled
+from services.routing.domain.pool_record import Records
 from services.routing.domain.reps import Status
 from services.routing.handlers import deadlines, policies, setting_up
 from services.routing.http.accounts import accounts_router
@@ -15,6 +16,7 @@ from services.routing.http.assignments import assignments_router
 from services.routing.http.board import board_router
 from services.routing.http.notifications import notifications_router
 from services.routing.http.policies import policies_router
+from services.routing.http.replays import replays_router
 from services.routing.http.reps import reps_router
 from services.routing.http.stream import Changes, stream_router
 from services.routing.http.working import working_router
@@ -80,6 +82,7 @@ def build(settings: Settings, infra: Infra) -> Service:
             Routing,
             compiled=Compiled(),
             remembered=Remembered(),
+            records=Records(),
             wakes=wakes,
             mail=outward.mail is not None,
         ),
@@ -127,6 +130,7 @@ def _app(
     mail = infra.outward.mail is not None
     app.include_router(reps_router(transactions))
     app.include_router(policies_router(transactions))
+    app.include_router(replays_router(infra.db))
     app.include_router(accounts_router(transactions))
     app.include_router(assignments_router(transactions))
     app.include_router(working_router(transactions))

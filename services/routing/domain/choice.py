@@ -18,6 +18,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from services.routing.domain.asked import Basis
+
 FALLBACK: Final = "fallback"
 """What a decision calls the group of a policy's fallback; no rule may be called so."""
 KEPT: Final = 10
@@ -154,6 +156,8 @@ class Decision:
     group: Group = Group()
     back_at: datetime | None = None
     """When the first of those who are not at work is back, if nobody got it for that reason."""
+    basis: Basis | None = None
+    """What it rested on, where a policy or a person decided."""
 
     def nobody(self, unrouted: Unrouted, reason: str) -> "Decision":
         """The same, with nobody getting it for another reason."""
@@ -179,6 +183,8 @@ class Pool:
 
     reps: dict[str, Standing] = field(default_factory=dict)
     turn: int = 0
+    touched: dict[str, None] = field(default_factory=dict)
+    """Reps whose figures changed otherwise than by being given a lead, in order."""
     _fields: dict[Group, _Field] = field(default_factory=dict)
     _groups: dict[Hashable, Group] = field(default_factory=dict)
 
@@ -196,6 +202,7 @@ class Pool:
     def join(self, rep: Standing) -> None:
         """Add a rep, or put a changed one in place."""
         self.reps[rep.rep_id] = rep
+        self.touched[rep.rep_id] = None
         self._fields.clear()
         self._groups.clear()
 
@@ -267,10 +274,14 @@ class Pool:
         rep = self.reps.get(rep_id)
         if rep is not None and rep.assigned > 0:
             rep.assigned -= 1
+            self.touched[rep_id] = None
             self._counted(rep_id, -1.0)
         return rep
 
     def _counted(self, rep_id: str, leads: float) -> None:
+        """Keep up what groups were given together. Whoever shares no leads is in none of them."""
+        if not self.reps[rep_id].shares:
+            return
         for group, sharing in self._fields.items():
             if group.holds(rep_id):
                 sharing.given += leads
@@ -279,6 +290,7 @@ class Pool:
         """A lead no longer waits for this rep's answer, and is theirs no more when ``closed``."""
         rep = self.reps.get(rep_id)
         if rep is not None:
+            self.touched[rep_id] = None
             rep.waiting = max(rep.waiting - 1, 0)
             rep.owned = max(rep.owned - closed, 0)
 

@@ -1,7 +1,9 @@
 """What is kept of a decision: who got a lead, and why not the others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.routing.domain.choice import Candidate, Decision
 from services.routing.domain.lead import Lead
@@ -23,10 +25,20 @@ class Explanation:
     candidates: tuple[Candidate, ...]
     left_out: int
     decided_at: datetime
+    pool_id: str | None = None
+    """The record of the reps as they stood; None of a decision from before they were kept."""
+    inputs: Mapping[str, Any] | None = None
+    """What else it rested on, with its ``step`` in that record."""
 
 
 def explain(
-    decision_id: str, lead: Lead, decision: Decision, policy_version: int, now: datetime
+    decision_id: str,
+    lead: Lead,
+    decision: Decision,
+    policy_version: int,
+    now: datetime,
+    pool_id: str,
+    inputs: Mapping[str, Any],
 ) -> Explanation:
     """A decision as it is kept."""
     return Explanation(
@@ -42,4 +54,6 @@ def explain(
         candidates=decision.candidates,
         left_out=decision.left_out,
         decided_at=now,
+        pool_id=pool_id,
+        inputs=inputs,
     )

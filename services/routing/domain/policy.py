@@ -10,11 +10,12 @@ the fallback is asked as well.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from services.routing.domain.asked import LANGUAGE, Asked, Basis, LeadAccount
 from services.routing.domain.choice import (
     FALLBACK,
     UNROUTED_WORDS,
@@ -28,9 +29,6 @@ from services.routing.domain.choice import (
 from shared.conditions import ConditionErrors, Test, compile_all
 from shared.contracts.etag import etag_of
 
-LANGUAGE: Final = ("language", "fields.language")
-"""The facts in which a lead's language may be."""
-
 
 class InvalidPolicy(Exception):
     """A policy that cannot be used. ``errors`` are pairs of a JSON pointer and what is wrong."""
@@ -38,41 +36,6 @@ class InvalidPolicy(Exception):
     def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in errors))
         self.errors = tuple(errors)
-
-
-@dataclass(frozen=True, slots=True)
-class LeadAccount:
-    """The account a lead belongs to, as a decision needs it."""
-
-    name: str
-    owner_id: str | None
-    stand_in_id: str | None
-    reason: str
-    """How it is known that the lead is its, in words."""
-
-    @property
-    def rep_ids(self) -> frozenset[str]:
-        """Who looks after it, and who does for them."""
-        return frozenset(one for one in (self.owner_id, self.stand_in_id) if one is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a policy is asked about: a lead by its facts, and its account."""
-
-    facts: Mapping[str, Any]
-    account: LeadAccount | None = None
-
-    @property
-    def country(self) -> str | None:
-        """The lead's, to be compared."""
-        return _plain(self.facts.get("country"))
-
-    @property
-    def language(self) -> str | None:
-        """The lead's in two letters, where it is known."""
-        found = (_plain(self.facts.get(name)) for name in LANGUAGE)
-        return next((one[:2] for one in found if one), None)
 
 
 class To(StrEnum):
@@ -220,16 +183,8 @@ class Policy:
     accounts_first: bool = True
     """Whether whoever looks after a lead's account comes before all rules."""
     fallback: Target = Target()
-
-    @property
-    def fields(self) -> frozenset[str]:
-        """The facts that its rules look at."""
-        found = {name for rule in self.rules for test in rule.when for name in test.fields}
-        if any(rule.target.by_country for rule in self.rules):
-            found.add("country")
-        if any(rule.target.by_language for rule in self.rules):
-            found.update(LANGUAGE)
-        return frozenset(found)
+    fields: frozenset[str] = frozenset()
+    """The facts that its rules look at."""
 
     def times(self, grade: str | None) -> Times:
         """How long a rep has for a lead of this grade, in working time."""
@@ -251,6 +206,10 @@ class Policy:
     ) -> Decision:
         """Whom a lead is given to, by the pool as it is. ``excluded`` may not have it; ``used``
         attempts of the running round came to nothing. Changes nothing."""
+        found = self._decide(pool, asked, excluded, used)
+        return replace(found, basis=Basis(asked, excluded, used))
+
+    def _decide(self, pool: Pool, asked: Asked, excluded: Mapping[str, str], used: int) -> Decision:
         rule = self.rule(asked)
         group = self.group(asked, pool)
         if used >= self.max_attempts:
@@ -294,11 +253,6 @@ _SOONEST: Final = (None, Unrouted.NO_ROOM, Unrouted.OFF_WORK, Unrouted.ALL_HAD_I
 def _hope(decision: Decision) -> int:
     """Of two decisions that which gives the lead to somebody, else which may do so soonest."""
     return _SOONEST.index(decision.unrouted)
-
-
-def _plain(value: Any) -> str | None:
-    text = value.strip().casefold() if isinstance(value, str) else ""
-    return text or None
 
 
 STARTER: Mapping[str, Any] = {
@@ -355,7 +309,17 @@ def read_policy(version: int, document: Mapping[str, Any]) -> Policy:
         document["escalate"],
         document["accounts_first"],
         Target.of(document["fallback"]),
+        _fields(rules),
     )
+
+
+def _fields(rules: Sequence[Rule]) -> frozenset[str]:
+    found = {name for rule in rules for test in rule.when for name in test.fields}
+    if any(rule.target.by_country for rule in rules):
+        found.add("country")
+    if any(rule.target.by_language for rule in rules):
+        found.update(LANGUAGE)
+    return frozenset(found)
 
 
 def _tests(documents: Sequence[Any], place: str, errors: list[tuple[str, str]]) -> tuple[Test, ...]:

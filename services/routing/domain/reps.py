@@ -123,9 +123,9 @@ class Rep:
             recent=plate.recent,
             recent_at_most=self.window_limit,
             team_id=self.team_id,
-            skills=frozenset(map(str.casefold, self.skills)),
-            languages=frozenset(map(str.casefold, self.languages)),
-            territories=frozenset(map(str.casefold, self.territories)),
+            skills=_folded(self.skills),
+            languages=_folded(self.languages),
+            territories=_folded(self.territories),
         )
 
 
@@ -143,6 +143,14 @@ def too_much(rep: Rep, plate: Plate) -> list[str]:
             "they get none until there are fewer."
         )
     return told
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+def _folded(words: Sequence[str]) -> frozenset[str]:
+    """Words to be compared."""
+    return frozenset(map(str.casefold, words)) if words else _NONE
 
 
 def readable_id(name: str, taken: Collection[str], prefix: str = "") -> str | None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from services.routing.domain.asked import Asked, Basis, LeadAccount
 from services.routing.domain.assignment import Assignment, Cause, State, attempts_used, kept_out
 from services.routing.domain.choice import Decision, Unrouted
 from services.routing.domain.explanation import explain
 from services.routing.domain.lead import Contact, Lead
-from services.routing.domain.policy import Asked, LeadAccount
 from services.routing.store.unit import Routing
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
@@ -123,8 +123,9 @@ def give_to(
         if before.waits:
             pool.release(before.rep_id)
             unit.give_turn_back(before.rep_id)
-    group = unit.policy().group(asked(unit, lead), pool)
-    decision = pool.appoint(rep_id, group, {}, reason)
+    basis = Basis(asked(unit, lead), by_hand=True)
+    group = unit.policy().group(basis.asked, pool)
+    decision = replace(pool.appoint(rep_id, group, {}, reason), basis=basis)
     settle(unit, lead, decision, before, cause, given_by=given_by)
 
 
@@ -148,9 +149,10 @@ def settle(
     given_by: str | None = None,
 ) -> None:
     """Carry a decision out: an assignment with a deadline, or a lead that waits unrouted."""
-    policy, now = unit.policy(), unit.now
+    policy, now, rounds = unit.policy(), unit.now, lead.rounds
+    decision = policy.last_word(decision, rounds)
+    pool_id, step = unit.record(decision)
     if decision.rep_id is None:
-        decision = policy.last_word(decision, lead.rounds)
         if before is not None and decision.unrouted in ESCALATED and policy.escalate:
             lead = _escalate(unit, lead, before)
         lead = _unroute(unit, lead, decision, policy.sla)
@@ -181,7 +183,9 @@ def settle(
         unit.assign(assignment, decision.group)
         unit.emit(_assigned(unit, assignment, before))
     unit.leads.put(lead)
-    unit.decisions.put(explain(new_id(), lead, decision, policy.version, now))
+    assert decision.basis is not None
+    inputs = {"step": step, **decision.basis.kept(policy.fields, rounds)}
+    unit.decisions.put(explain(new_id(), lead, decision, policy.version, now, pool_id, inputs))
 
 
 def clock(unit: Routing, rep_id: str, amount: timedelta) -> tuple[datetime, datetime | None]:

@@ -12,6 +12,7 @@ from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Contact, Lead, Note
 from services.routing.domain.notices import Notice, NoticeState
 from services.routing.domain.policy import PolicyStatus, Written
+from services.routing.domain.pool_record import PoolRecord
 from services.routing.domain.reps import Hours, Leave, Rep, Status, Team
 from services.routing.store.tables import (
     OPEN_SQL,
@@ -26,6 +27,7 @@ from services.routing.store.tables import (
     notes,
     notices,
     policies,
+    pools,
     reps,
     teams,
 )
@@ -108,6 +110,7 @@ NOTICES = Aggregate(
     on_conflict="ignore",  # a digest is one a day, however often there is something for it
     decode={"medium": Medium, "tells": Tells, "state": NoticeState},
 )
+POOLS = Aggregate(pools, PoolRecord)
 CONTACTS = Aggregate(contacts, Contact, on_conflict="replace")
 
 

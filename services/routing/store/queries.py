@@ -1,7 +1,7 @@
 """What the API, the pages, the stream and the timers read: never a lock, never a write."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -12,7 +12,14 @@ from services.routing.domain.accounts import Account
 from services.routing.domain.assignment import WAITING, Assignment, Change, State
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead, Note
-from services.routing.domain.policy import BUILT_IN, PolicyStatus, Written
+from services.routing.domain.policy import (
+    BUILT_IN,
+    Compiled,
+    InvalidPolicy,
+    Policy,
+    PolicyStatus,
+    Written,
+)
 from services.routing.domain.policy_check import Known
 from services.routing.domain.reps import Plate, Rep, Status, Team, too_much
 from services.routing.store.aggregates import (
@@ -177,6 +184,23 @@ def find_policy(conn: Connection, version: int) -> Written | None:
     """One version."""
     found = conn.execute(POLICIES.query().where(policies.c.version == version))
     return next(iter(POLICIES.items(found)), None)
+
+
+def policies_by_version(conn: Connection) -> Callable[[int], Policy | None]:
+    """A way to compiled policies; each is read and compiled once."""
+    compiled = Compiled()
+
+    def policy_of(version: int) -> Policy | None:
+        found = compiled.find(version)
+        if found is not None:
+            return found
+        written = find_policy(conn, version)
+        try:
+            return None if written is None else compiled.add(version, written.document)
+        except InvalidPolicy:
+            return None
+
+    return policy_of
 
 
 def list_policies(

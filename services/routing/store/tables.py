@@ -214,8 +214,23 @@ decisions = Table(
     Column("candidates", Json, nullable=False),
     Column("left_out", Integer, nullable=False, server_default=text("0")),
     Column("decided_at", UtcDateTime, nullable=False),
+    Column("pool_id", String(64)),
+    Column("inputs", Json),
     Index("decisions_of_lead", "lead_id", "decision_id"),
+    Index("decisions_at", "decided_at", "decision_id"),
 )
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("pool_id", String(64), primary_key=True),
+    Column("chain_id", String(64), nullable=False),
+    Column("base_id", String(64)),
+    Column("at", UtcDateTime, nullable=False),
+    Column("document", Json, nullable=False),
+    Index("pools_of_chain", "chain_id", "pool_id"),
+)
+"""The reps as decisions found them, one row a transaction that decided something."""
 
 contacts = Table(
     "contacts",

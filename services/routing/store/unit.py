@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 from services.routing.domain.accounts import Account, Accounts, Remembered
 from services.routing.domain.assignment import Assignment, Change
 from services.routing.domain.calendar import Calendar, away_words
-from services.routing.domain.choice import Group, Pool, Standing
+from services.routing.domain.choice import Decision, Group, Pool, Standing
 from services.routing.domain.lead import Lead
 from services.routing.domain.notices import notices_of, told_by
 from services.routing.domain.policy import Compiled, Policy, PolicyStatus
+from services.routing.domain.pool_record import Recording, Records
 from services.routing.domain.reps import Plate, Rep, Team
 from services.routing.metrics import ASSIGNED, BREACHED, UNROUTED
 from services.routing.store.aggregates import (
@@ -26,6 +27,7 @@ from services.routing.store.aggregates import (
     NOTES,
     NOTICES,
     POLICIES,
+    POOLS,
     REPS,
     TEAMS,
 )
@@ -87,6 +89,7 @@ class Routing(Unit):
         compiled: Compiled | None = None,
         remembered: Remembered | None = None,
         wakes: Wakes | None = None,
+        records: Records | None = None,
         mail: bool = False,
     ) -> None:
         super().__init__(now, conn)
@@ -99,6 +102,7 @@ class Routing(Unit):
         self.policies = self.rows(POLICIES)
         self.notes = self.rows(NOTES)
         self.decisions = self.rows(DECISIONS)
+        self.pools = self.rows(POOLS)
         self.contacts = self.rows(CONTACTS)
         self.notices = self.rows(NOTICES)
         self.mail = mail
@@ -106,6 +110,8 @@ class Routing(Unit):
         self._compiled = compiled or Compiled()
         self._remembered = remembered or Remembered()
         self._wakes = wakes or Wakes()
+        self._records = records or Records()
+        self._recording: Recording | None = None
         self._pool: Pool | None = None
         self._policy: Policy | None = None
         self._accounts: Accounts | None = None
@@ -236,6 +242,14 @@ class Routing(Unit):
         if self._of_lead is not None:
             self._of_lead.setdefault(assignment.lead_id, []).append(assignment.assignment_id)
 
+    def record(self, decision: Decision) -> tuple[str, int]:
+        """Keep the reps as a decision found them that is about to be carried out: the id of the
+        record, and the decision's step in it."""
+        pool = self.pool()
+        if self._recording is None:
+            self._recording = Recording.begin(new_id(), self._records.head, pool)
+        return self._recording.pool_id, self._recording.step(pool, decision.rep_id)
+
     def give_turn_back(self, rep_id: str) -> None:
         """A lead that was nothing for this rep does not count as one they had."""
         rep, standing = self.reps.get(rep_id), self.pool().give_back(rep_id)
@@ -255,7 +269,19 @@ class Routing(Unit):
         self._tell()
         self._count()
         self._wake()
+        if self._recording is not None:
+            self._end_recording(self._recording)
         super().write()
+
+    def _end_recording(self, recording: Recording) -> None:
+        record, head = recording.end(self.pool(), self.now)
+        self.pools.put(record)
+        self._recording = None
+
+        def remember() -> None:
+            self._records.head = head
+
+        self.after_commit(remember)
 
     def newest_policy(self) -> int:
         """The highest number that a version of the policy has; 0 while there is none."""

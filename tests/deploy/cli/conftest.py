@@ -35,7 +35,7 @@ class Product:
     replayed: list[tuple[str, str | None]] = field(default_factory=list)
     fails_again: int = 0
     decisions: list[dict[str, Any]] = field(default_factory=list)
-    """Pages of ``/qualify/v1/replays``; each holds one decision."""
+    """Pages of a service's replays; each holds one decision."""
     windows: list[dict[str, str]] = field(default_factory=list)
     """What was asked to be replayed."""
     strange: tuple[str, int] = ("", 200)
@@ -132,9 +132,9 @@ def _application(product: Product) -> FastAPI:
         product.replayed.append((service, id))
         return {"replayed": 1, "failed": product.fails_again}
 
-    @app.get("/qualify/v1/replays")
-    async def decisions(_: Admin, request: Request, cursor: str | None = None) -> Any:
-        product.windows.append(dict(request.query_params))
+    @app.get("/{service}/v1/replays")
+    async def decisions(_: Admin, service: str, request: Request, cursor: str | None = None) -> Any:
+        product.windows.append({"service": service, **request.query_params})
         at = int(cursor or 0)
         page = product.decisions[at] if product.decisions else {}
         return {

@@ -1,4 +1,4 @@
-"""``leadloop replay qualify``: identical, or every difference by name."""
+"""``leadloop replay``: identical, or every difference by name."""
 
 from typing import Any
 
@@ -37,3 +37,21 @@ def test_a_window_is_in_utc_and_none_at_all_is_fine(leadloop: Any, product: Any)
     assert asked["since"] == "2026-11-01T00:00:00+00:00"
     assert asked["until"] == "2026-11-02T12:00:00+01:00"
     assert leadloop("replay", "qualify", "--since", "soon", **product.settings).returncode == 2
+
+
+def test_routing_is_replayed_as_well(leadloop: Any, product: Any) -> None:
+    window = ("--from", "2026-11-01", "--to", "2026-11-02")
+    product.decisions = [SAME, BY_A_REP, SAME]
+    ended = leadloop("replay", "routing", *window, **product.settings)
+    assert ended.returncode == 0
+    told = "2 decisions, identical (1 from before what they rest on was kept)"
+    assert ended.stdout.strip() == told
+    asked = product.windows[-1]
+    assert (asked["service"], asked["since"]) == ("routing", "2026-11-01T00:00:00+00:00")
+    owner = {"what": "owner", "stored": "rep-ana", "replayed": "rep-ben"}
+    plain = {name: value for name, value in OTHER.items() if name != "definition_version"}
+    product.decisions = [SAME, {**plain, "policy_version": 5, "differences": [owner]}]
+    ended = leadloop("replay", "routing", **product.settings)
+    assert ended.returncode == 1
+    assert "d-7  lead lead-7  version 5" in ended.stdout
+    assert "owner: rep-ana stored, rep-ben replayed" in ended.stdout

@@ -206,3 +206,14 @@ def test_what_the_pool_remembers_is_what_it_would_find(ws: list[int], moves: lis
             pool.release("r0")
         elif decision.rep_id is not None:
             pool.give(decision.rep_id)
+
+
+def test_leads_of_whoever_shares_none_do_not_count_for_the_others() -> None:
+    """An owner of weight 0 gets one, and one who was paused gives one back."""
+    pool = pool_of(rep("a"), rep("b", assigned=1), rep("zero", 0), rep("paused", active=False))
+    before = {one.rep_id: one.shortfall for one in pool.choose(EVERYBODY, {}).candidates}
+    pool.give("zero")
+    pool.reps["paused"].assigned = 3
+    pool.give_back("paused")
+    after = {one.rep_id: one.shortfall for one in pool.choose(EVERYBODY, {}).candidates}
+    assert after == before

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from services.routing.domain.asked import Asked, LeadAccount
 from services.routing.domain.choice import FALLBACK, Pool, Unrouted
-from services.routing.domain.policy import STARTER, Asked, LeadAccount, read_policy
+from services.routing.domain.policy import STARTER, read_policy
 from services.routing.domain.policy_check import Known, cautions, faults
 from services.routing.domain.policy_words import differences, when, whom
 from services.routing.domain.reps import Rep, Status, Team
