@@ -18,6 +18,7 @@ from services.routing.http.notifications import notifications_router
 from services.routing.http.policies import policies_router
 from services.routing.http.replays import replays_router
 from services.routing.http.reps import reps_router
+from services.routing.http.simulations import simulations_router
 from services.routing.http.stream import Changes, stream_router
 from services.routing.http.working import working_router
 from services.routing.joining import keep_leavers_out
@@ -26,12 +27,14 @@ from services.routing.notifying.media import Media
 from services.routing.notifying.sender import Sender, count_failing, forget
 from services.routing.open_links import OpenLinks
 from services.routing.settings import Settings
+from services.routing.simulating import Simulate, simulating
 from services.routing.store import queries
 from services.routing.store.unit import Routing, Wakes
 from services.routing.web.pages import pages_router
 from shared.contracts.topics import topics_read_by
 from shared.runtime.consumer import Consumer
 from shared.runtime.http import create_app
+from shared.runtime.jobs import Jobs
 from shared.runtime.mail import Mailer
 from shared.runtime.outgoing import Outgoing
 from shared.runtime.parts import Alarm, Timer
@@ -87,11 +90,13 @@ def build(settings: Settings, infra: Infra) -> Service:
             mail=outward.mail is not None,
         ),
     )
+    jobs = Jobs("routing.simulation")
+    simulate = simulating(jobs, infra.db.url)
     links = OpenLinks(infra.access, outward.public_url)
     outgoing = Outgoing(outward.allowed)
     mailer = None if outward.mail is None else Mailer(outward.mail, infra.clock)
     sender = Sender(transactions, Media(outgoing, mailer), links, at_most=at_most)
-    app = _app(infra, transactions, hub, outgoing, links)
+    app = _app(infra, transactions, hub, outgoing, links, simulate)
     consumer = Consumer(
         NAME,
         topics_read_by(NAME),
@@ -106,7 +111,7 @@ def build(settings: Settings, infra: Infra) -> Service:
         db=infra.db,
         migrations=MIGRATIONS,
         parts=[
-            *(consumer, breaches, sweeper, sender, count, leavers, old, hub),
+            *(jobs, consumer, breaches, sweeper, sender, count, leavers, old, hub),
             *standard_parts(infra, NAME, transactions),
         ],
         seed=lambda: transactions.run_here(_seed),
@@ -119,6 +124,7 @@ def _app(
     hub: Changes,
     outgoing: Outgoing,
     links: OpenLinks,
+    simulate: Simulate,
 ) -> FastAPI:
     app = create_app(
         NAME,
@@ -131,13 +137,16 @@ def _app(
     app.include_router(reps_router(transactions))
     app.include_router(policies_router(transactions))
     app.include_router(replays_router(infra.db))
+    app.include_router(simulations_router(infra.db, simulate))
     app.include_router(accounts_router(transactions))
     app.include_router(assignments_router(transactions))
     app.include_router(working_router(transactions))
     app.include_router(board_router(transactions))
     app.include_router(stream_router(hub))
     app.include_router(notifications_router(transactions, outgoing, mail=mail))
-    app.include_router(pages_router(transactions, infra.peers, outgoing, links, mail=mail))
+    app.include_router(
+        pages_router(transactions, infra.peers, outgoing, links, simulate, mail=mail)
+    )
     return app
 
 

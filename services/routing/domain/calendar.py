@@ -5,6 +5,7 @@ periods, and the day is neither a public holiday nor a day of leave. So a night 
 set back can hold an hour of work twice, and one in which they are set forward can lack one.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -88,6 +89,10 @@ class Calendar:
                 return begin + left
             left -= end - begin
         return None
+
+    def spans(self, first: datetime, last: datetime) -> Iterator[Span]:
+        """The spans of working time that overlap the time from ``first`` to ``last``, in order."""
+        return itertools.takewhile(lambda span: span[0] < last, self._spans_from(first))
 
     def between(self, first: datetime, last: datetime) -> timedelta:
         """The working time from ``first`` to ``last``; nothing when that is the past."""

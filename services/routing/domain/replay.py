@@ -39,10 +39,14 @@ class Replayed:
 
 
 def replayed(
-    records: Iterable[PoolRecord], decisions: Iterable[Explanation], policy_of: PolicyOf
+    records: Iterable[PoolRecord],
+    decisions: Iterable[Explanation],
+    policy_of: PolicyOf,
+    starts: dict[str, Mapping[str, Figures]] | None = None,
 ) -> Iterator[Replayed]:
     """Make the decisions of whole chains anew. Who really got a lead stands in the records, so
-    that one difference does not bring others with it."""
+    that one difference does not bring others with it. ``starts`` is filled with how the reps stood
+    before each record's first decision."""
     stored: dict[str | None, dict[int, Explanation]] = defaultdict(dict)
     for one in decisions:
         stored[one.pool_id][(one.inputs or {}).get("step", -1)] = one
@@ -53,7 +57,10 @@ def replayed(
         if known is None:
             yield from (Replayed(one, [nothing("record of the reps")]) for one in made.values())
             continue
-        pool = pool_of(heard(known, record.document["start"]))
+        figures = heard(known, record.document["start"])
+        if starts is not None:
+            starts[record.pool_id] = figures
+        pool = pool_of(figures)
         for step, (changed, rep_id) in enumerate(record.document["steps"]):
             hear(pool, changed)
             if step in made:

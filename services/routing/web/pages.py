@@ -5,6 +5,7 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from services.routing.open_links import OpenLinks
+from services.routing.simulating import Simulate
 from services.routing.store.unit import Routing
 from services.routing.web.account_pages import add_account_pages
 from services.routing.web.board_pages import add_board_pages
@@ -26,6 +27,7 @@ def pages_router(
     peers: Peers,
     outgoing: Outgoing,
     links: OpenLinks,
+    simulate: Simulate,
     *,
     mail: bool,
 ) -> APIRouter:
@@ -35,7 +37,7 @@ def pages_router(
     add_inbox_pages(router, transactions, pages, peers)
     add_lead_pages(router, transactions, pages, peers)
     add_board_pages(router, transactions, pages)
-    add_policy_pages(router, transactions, pages)
+    add_policy_pages(router, transactions, pages, simulate)
     add_setup_pages(router, transactions, pages)
     add_account_pages(router, transactions, pages)
     add_joining_pages(router, transactions, pages)

@@ -139,3 +139,41 @@ async def test_somebody_else_was_faster(desk: Desk, browser: Browser, base: str)
     assert [(one["version"], one["max_attempts"], one["max_rounds"]) for one in items] == [
         (2, 4, 3), (1, 3, 7),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_a_draft_and_a_changed_team_are_tried_on_past_leads(
+    desk: Desk, browser: Browser, base: str, width: int, tmp_path: Path
+) -> None:
+    await desk.add_reps(("ana", 1, 9), ("ben", 1, 9), ("cai", 2, 9))
+    await desk.happen(*(mql(f"lead-{number}") for number in range(8)))
+    await desk.run_out()
+    assert await desk.expire(limit=2) == 2
+    admin = await desk.client(Role.ADMIN)
+    body = {"sla_minutes": 60, "accept_minutes": 240, "max_attempts": 3}
+    rules = [{"id": "bens", "when": [], "rep_ids": ["ben"]}]
+    await admin.post("/routing/v1/policies", json={**body, "rules": rules})
+    async with page_of(desk, browser, base, Role.ADMIN, script=False) as page:
+        page.set_default_timeout(30_000)  # a simulation starts a process of its own
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.goto(f"{base}/routing/policy/1")
+        await page.get_by_role("link", name="Try it").click()
+        await page.get_by_text("With a changed team").click()
+        rep = page.get_by_role("group", name="Changed rep 1")
+        await rep.get_by_label("Rep").select_option("ben")
+        await rep.get_by_label("Capacity").fill("few")
+        await page.get_by_role("button", name="Try it").click()
+        await expect(page.get_by_text("write a whole number").first).to_be_visible()
+        await expect(rep.get_by_label("Capacity")).to_have_value("few")
+        await rep.get_by_label("Capacity").fill("5")
+        await page.get_by_role("button", name="Try it").click()
+        title = page.get_by_role("heading", name="of 8 leads would have gone to somebody else")
+        await expect(title).to_be_visible()
+        chart = page.get_by_role("table", name="Leads by the rep who had them first")
+        await expect(chart.get_by_role("row", name="ben").get_by_text("2 → 8")).to_be_visible()
+        await expect(chart.get_by_role("row", name="cai").get_by_text("4 → 0")).to_be_visible()
+        why = page.get_by_role("table", name="Why nobody could take them at first")
+        await expect(why.get_by_role("row", name="is full")).to_contain_text("3")
+        await page.get_by_text("How this is worked out").click()
+        await fits(page, width, tmp_path, "trial")
+    assert (await admin.get("/routing/v1/policy")).json()["version"] == 0

@@ -47,6 +47,7 @@ class Day:
 
     desks: list[Desk]
     rng: random.Random
+    capacity: int = 4
     reps: list[str] = field(default_factory=lambda: [f"r{n}" for n in range(6)])
 
     async def opens(self) -> None:
@@ -58,7 +59,7 @@ class Day:
                     unit,
                     {
                         "rep_id": rep_id, "name": rep_id, "email": None, "status": Status.AVAILABLE,
-                        "weight": 1 + number % 3, "capacity": 4, "time_zone": "UTC",
+                        "weight": 1 + number % 3, "capacity": self.capacity, "time_zone": "UTC",
                         "territories": near, "team_id": "iberia" if number % 2 else None,
                         "open_limit": 9 if number == 3 else None,
                         "window_limit": 7 if number == 4 else None,

@@ -1,0 +1,1 @@
+"""Playing a past time again with another policy or team, in a process of its own."""
