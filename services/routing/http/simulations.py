@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.routing.documents import PolicyIn, RepId, RepPatch
+from services.routing.domain.policy import BUILT_IN
 from services.routing.domain.policy_check import faults
 from services.routing.simulating import Simulate
 from services.routing.store import queries
@@ -27,6 +28,7 @@ class SimulationIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     policy_version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """0 is the built-in one."""
     policy: PolicyIn | None = None
     """Instead of a version. With neither, the policy in force is tried, with other reps."""
     reps: Annotated[dict[RepId, RepPatch], Field(max_length=1000)] = {}
@@ -80,9 +82,10 @@ def _document(conn: Any, body: SimulationIn) -> dict[str, Any]:
                 errors=[{"pointer": f"/policy{at}", "detail": said} for at, said in errors],
             )
         return document
-    if not body.policy_version:
+    if body.policy_version is None:
         return queries.policy_in_force(conn).whole
-    found = queries.find_policy(conn, body.policy_version)
+    built_in = body.policy_version == BUILT_IN.version
+    found = BUILT_IN if built_in else queries.find_policy(conn, body.policy_version)
     if found is None:
         raise Problem(404, "No such policy", f"There is no version {body.policy_version}.")
     return found.whole

@@ -9,13 +9,9 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from services.routing.documents import RepPatch, rfc3339
+from services.routing.domain.past import PastLead, compared, happened
 from services.routing.domain.policy import STARTER, Policy, read_policy
-from services.routing.domain.simulation import (
-    PastLead,
-    compared,
-    happened,
-    simulated,
-)
+from services.routing.domain.simulation import simulated
 from services.routing.store import decisions, queries
 from shared.db.database import Database
 from shared.runtime.jobs import answer_request

@@ -12,10 +12,10 @@ from services.routing.domain.asked import Asked, LeadAccount
 from services.routing.domain.assignment import Assignment
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.lead import Lead
+from services.routing.domain.past import Past, PastLead
 from services.routing.domain.policy import Policy
 from services.routing.domain.pool_record import Figures, PoolRecord
 from services.routing.domain.replay import replayed
-from services.routing.domain.simulation import Past, PastLead
 from services.routing.store.aggregates import ASSIGNMENTS, DECISIONS, LEADS, POOLS
 from services.routing.store.tables import decisions
 from shared.db.statements import Statement, one_of

@@ -15,6 +15,7 @@ from services.routing.web.lead_pages import add_lead_pages
 from services.routing.web.notification_pages import add_notification_pages
 from services.routing.web.open_pages import add_open_pages
 from services.routing.web.policy_pages import add_policy_pages
+from services.routing.web.policy_trial import add_policy_trial
 from services.routing.web.setup_pages import add_setup_pages
 from shared.runtime.outgoing import Outgoing
 from shared.runtime.peers import Peers
@@ -37,7 +38,8 @@ def pages_router(
     add_inbox_pages(router, transactions, pages, peers)
     add_lead_pages(router, transactions, pages, peers)
     add_board_pages(router, transactions, pages)
-    add_policy_pages(router, transactions, pages, simulate)
+    add_policy_pages(router, transactions, pages)
+    add_policy_trial(router, transactions, pages, simulate)
     add_setup_pages(router, transactions, pages)
     add_account_pages(router, transactions, pages)
     add_joining_pages(router, transactions, pages)

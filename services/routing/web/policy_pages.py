@@ -1,8 +1,7 @@
 """The pages of the policy: the version in force, drafts in an editor, and publishing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -11,13 +10,10 @@ from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from services.routing.documents import DraftIn
-from services.routing.domain.choice import UNROUTED_WORDS
-from services.routing.domain.policy import BUILT_IN, PolicyStatus, To, Written
+from services.routing.domain.policy import PolicyStatus, To, Written
 from services.routing.domain.policy_check import OWN_FIELDS, Known, cautions
 from services.routing.domain.policy_words import differences, when, whom
-from services.routing.domain.reps import Status
 from services.routing.handlers import policies
-from services.routing.simulating import MOST_LEADS, Simulate
 from services.routing.store import queries
 from services.routing.store.unit import Routing
 from services.routing.web.policy_draft import (
@@ -39,17 +35,6 @@ Admin = Annotated[Principal, Depends(page_principal(Role.ADMIN))]
 SEE_OTHER: Final = 303
 VERSIONS: Final = 20
 """Versions on the first page of the policy."""
-WINDOWS: Final = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"))
-CHANGED: Final = 3
-"""Reps that can be tried with other fields at once on the page."""
-CHANGES: Final = ("rep", "weight", "capacity", "status")
-STATUSES: Final = (
-    ("", "as now"),
-    (Status.AVAILABLE.value, "gets leads"),
-    (Status.PAUSED.value, "paused"),
-)
-SHOWN: Final = 20
-"""Reps, pairs and leads that a trial shows."""
 STATUS_KIND: Final = {"published": "ok", "draft": "info", "retired": ""}
 NOTICES: Final[Mapping[str, tuple[str, str]]] = {
     "saved": ("ok", "The draft is saved. It gives nobody a lead until you publish it."),
@@ -78,11 +63,8 @@ class Editing:
 class PolicyPages:
     """Answers the requests of the policy's pages."""
 
-    def __init__(
-        self, transactions: Transactions[Routing], pages: Pages, simulate: Simulate
-    ) -> None:
+    def __init__(self, transactions: Transactions[Routing], pages: Pages) -> None:
         self._transactions = transactions
-        self._simulate = simulate
         self._db = transactions.db
         self._pages = pages
 
@@ -280,43 +262,6 @@ class PolicyPages:
             return await self.confirm(request, version, problem)
         return _to("?notice=published")
 
-    async def trial(self, request: Request, version: int) -> Response:
-        """A version, and some reps as they are not, on the leads of the last days."""
-        asked = request.query_params
-        days = asked.get("days", "")
-        days = days if days in dict(WINDOWS) else "30"
-        found, known, names = await self._db.read(
-            lambda conn: (_any_version(conn, version), queries.known(conn), queries.names(conn))
-        )
-        rows = [{name: asked.get(f"{name}-{at}", "") for name in CHANGES} for at in range(CHANGED)]
-        reps, errors = _changed(rows, known)
-        context: dict[str, Any] = {"found": None, "trouble": ""}
-        if asked.get("days") and not errors:
-            now = self._transactions.clock.now()
-            try:
-                context["found"] = await self._simulate(
-                    found.whole, reps, now - timedelta(days=int(days)), now
-                )
-            except Problem as problem:
-                context["trouble"] = problem.detail
-        return self._render(
-            request,
-            "policy_trial.html",
-            policy=found,
-            names=names,
-            days=days,
-            windows=WINDOWS,
-            rows=rows,
-            errors=errors,
-            reps=[("", "nobody"), *((one.rep_id, one.name) for one in known.reps.values())],
-            statuses=STATUSES,
-            reasons={reason.value: words for reason, words in UNROUTED_WORDS.items()},
-            most=MOST_LEADS,
-            shown=SHOWN,
-            status_code=422 if errors else 200,
-            **context,
-        )
-
     async def delete(self, request: Request, version: int) -> Response:
         """Throw a draft away, unless somebody changed it since the page was read."""
         seen = str((await request.form()).get("seen", "")) or None
@@ -337,11 +282,9 @@ class PolicyPages:
         )
 
 
-def add_policy_pages(
-    router: APIRouter, transactions: Transactions[Routing], pages: Pages, simulate: Simulate
-) -> None:
+def add_policy_pages(router: APIRouter, transactions: Transactions[Routing], pages: Pages) -> None:
     """Add the routes of the policy's pages."""
-    answers = PolicyPages(transactions, pages, simulate)
+    answers = PolicyPages(transactions, pages)
 
     @router.get("/routing/policy")
     async def overview(request: Request, _: Admin, notice: str = "") -> Response:
@@ -383,11 +326,6 @@ def add_policy_pages(
         """Put it in force."""
         return await answers.publish(request, admin, version)
 
-    @router.get("/routing/policy/{version}/try")
-    async def trial(request: Request, _: Admin, version: int) -> Response:
-        """What it would have made of past leads."""
-        return await answers.trial(request, version)
-
     @router.post("/routing/policy/{version}/delete", dependencies=[Depends(check_csrf)])
     async def delete(request: Request, _: Admin, version: int) -> Response:
         """Throw a draft away."""
@@ -418,33 +356,6 @@ def moved(draft: Draft, action: str) -> str | None:
 
 
 _MOVES: Final = ("remove", "up", "down")
-
-
-def _any_version(conn: Connection, version: int) -> Written:
-    """A version, the built-in one among them."""
-    return BUILT_IN if version == 0 else version_or_404(conn, version)
-
-
-def _changed(
-    rows: Sequence[Mapping[str, str]], known: Known
-) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str]]]:
-    """The reps who are to be otherwise, and what can't be so by field."""
-    reps: dict[str, dict[str, Any]] = {}
-    errors: list[tuple[str, str]] = []
-    for at, row in enumerate(rows):
-        if row["rep"] not in known.reps:
-            continue
-        fields: dict[str, Any] = {}
-        for name, most in (("weight", 1000), ("capacity", 10_000)):
-            text = row[name].strip()
-            if text and not (text.isdecimal() and int(text) <= most):
-                errors.append((f"{name}-{at}", f"write a whole number up to {most}"))
-            elif text:
-                fields[name] = int(text)
-        if row["status"] in dict(STATUSES) and row["status"]:
-            fields["status"] = row["status"]
-        reps[row["rep"]] = fields
-    return reps, errors
 
 
 def version_or_404(conn: Connection, version: int) -> Written:
