@@ -1,5 +1,6 @@
 """The shapes of the API: what callers send, and what they get."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
@@ -10,6 +11,7 @@ from services.routing.domain.assignment import Assignment
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.policy import Written
 from services.routing.domain.reps import Leave, Rep, Status, Team
+from shared.conditions import did_you_mean
 
 RepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -116,10 +118,30 @@ class TeamPatch(TeamIn):
     name: Name = ""
 
 
-class TargetIn(BaseModel):
-    """Who may have a lead: these reps, this team, or one of the words."""
+class Spelled(BaseModel):
+    """A part of a policy, in which a misspelled key is told what was probably meant."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def knows_the_keys(cls, data: Any) -> Any:
+        """Raises ValueError for keys that there are not."""
+        given = data if isinstance(data, dict) else {}
+        unknown = [str(key) for key in given if key not in cls.model_fields]
+        if unknown:
+            raise ValueError("; ".join(_unknown(key, cls.model_fields) for key in unknown[:10]))
+        return data
+
+
+def _unknown(key: str, known: Collection[str]) -> str:
+    meant = did_you_mean(key, known)
+    hint = f"did you mean {meant}?" if meant else f"known are {', '.join(known)}"
+    return f"unknown key {key[:40]!r}; {hint}"
+
+
+class TargetIn(Spelled):
+    """Who may have a lead: these reps, this team, or one of the words."""
 
     rep_ids: Annotated[list[RepId], Field(min_length=1, max_length=1000)] | None = None
     team_id: RepId | None = None
@@ -168,20 +190,16 @@ class RuleIn(TargetIn):
     """Whether a lead waits while none of them can take it; else the fallback is asked, too."""
 
 
-class GradeTimesIn(BaseModel):
+class GradeTimesIn(Spelled):
     """How long a rep has for leads of one grade, in minutes of their working time."""
-
-    model_config = ConfigDict(extra="forbid")
 
     grade: Annotated[str, Field(min_length=1, max_length=8)]
     sla_minutes: Annotated[float, Field(gt=0, le=525600)]
     accept_minutes: Annotated[float, Field(gt=0, le=525600)]
 
 
-class PolicyIn(BaseModel):
+class PolicyIn(Spelled):
     """A routing policy to put in place of the present one. ``version`` is given, not taken."""
-
-    model_config = ConfigDict(extra="forbid")
 
     version: int | None = None
     sla_minutes: Annotated[float, Field(gt=0, le=525600)]

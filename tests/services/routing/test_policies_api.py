@@ -95,6 +95,14 @@ async def test_faults_refuse_a_draft_and_doubts_do_not(desk: Desk) -> None:
         }
     both = await admin.post(POLICIES, json={**BODY, "rules": [rule("ana", to="everybody")]})
     assert "exactly one of rep_ids, team_id, or to" in both.text
+    misspelled = {**BODY, "rulez": [], "fallback": {"two": "nobody"}}
+    told = (await admin.put("/routing/v1/policy", json=misspelled)).json()["errors"]
+    assert [(one["pointer"], one["detail"]) for one in told] == [
+        ("", "unknown key 'rulez'; did you mean rules?")
+    ]
+    del misspelled["rulez"]
+    told = (await admin.put("/routing/v1/policy", json=misspelled)).json()["errors"]
+    assert told[0]["pointer"] == "/fallback"
     doubtful = {**BODY, "rules": [rule("zero"), rule("ana")]}
     checked = (await admin.post(f"{POLICIES}/check", json=doubtful)).json()
     assert checked["valid"] is True

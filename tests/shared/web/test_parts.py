@@ -136,3 +136,17 @@ def test_tabs_and_steps_say_where_one_is(parts: Any) -> None:
     assert '<a href="/a" aria-current="page">A</a>' in parts.tabs("Area", items)
     step = {"title": "Waits", "at": None, "text": None, "kind": "now"}
     assert '<li class="step step-now" aria-current="step">' in parts.steps([step])
+
+
+def test_paired_bars_are_a_table_with_both_numbers(parts: Any) -> None:
+    rows = [
+        {"label": "Ana", "before": 1200, "after": 600},
+        {"label": "<b>", "before": 0, "after": 0},
+    ]
+    html = parts.paired_bars("Leads", rows, before="in truth", after="with this")
+    assert "1,200 → 600" in html or "1\N{NARROW NO-BREAK SPACE}200 → 600" in html
+    assert re.findall(r'chart-(was|accent)"[^>]*width="([\d.]+)%"', html)[:2] == [
+        ("was", "100.0"), ("accent", "50.0"),
+    ]  # fmt: skip
+    assert "<b>" not in html
+    assert parts.paired_bars("Nothing", [])
