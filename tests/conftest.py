@@ -21,12 +21,17 @@ from typing import Any, NoReturn
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from dev.parts.kafka import Kafka
 from dev.parts.postgres import Postgres, create_database, drop_database
 from dev.parts.process import PartFailed
 from shared.bus.open import open_bus
 from tests.shared.toy.embedded import EmbeddedLog
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("leadloop")
+settings.load_profile("leadloop")
 
 CHROMIUM_ARGS = (
     "--no-sandbox",

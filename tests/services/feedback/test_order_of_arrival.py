@@ -32,7 +32,7 @@ def emitted(unit: Feedback) -> list[EventData]:
     return [event.data for event in unit.events]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 2**32))
 def test_any_interleaving_gives_the_same_state_and_feedback(seed: int) -> None:
     random = Random(seed)

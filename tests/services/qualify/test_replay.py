@@ -74,7 +74,7 @@ def play(steps):
     return unit
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(STEPS, max_size=25))
 def test_whatever_happens_every_decision_comes_out_the_same(steps):
     unit = play(steps)

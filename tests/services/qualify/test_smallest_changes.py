@@ -134,7 +134,7 @@ DONE = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FACTS, DONE)
 def test_whatever_is_told_would_have_qualified_the_lead(facts, done):
     inputs = Inputs(facts, {}, done)

@@ -69,7 +69,7 @@ def works(calendar: Calendar, moment: datetime) -> bool:
     return any(a <= now < b for a, b in calendar.hours.get(WEEKDAYS[wall.weekday()], ()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(calendars(), moments, st.integers(0, 3 * 1440))
 def test_it_counts_as_a_clock_does_that_is_read_each_minute(
     calendar: Calendar, begin: datetime, minutes: int
@@ -80,7 +80,7 @@ def test_it_counts_as_a_clock_does_that_is_read_each_minute(
     assert calendar.works_at(begin) == works(calendar, begin)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(calendars(), moments, st.integers(1, 600))
 def test_a_deadline_is_the_first_moment_at_which_so_much_was_worked(
     calendar: Calendar, begin: datetime, minutes: int
@@ -93,7 +93,7 @@ def test_a_deadline_is_the_first_moment_at_which_so_much_was_worked(
     assert works(calendar, due - MINUTE), "it ends with work, not in the night after it"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(calendars(), moments)
 def test_the_next_start_is_the_first_minute_of_work(calendar: Calendar, begin: datetime) -> None:
     found = calendar.next_start(begin)

@@ -82,7 +82,7 @@ def test_whoever_is_always_at_work_gets_a_digest_in_the_morning() -> None:
     assert due(DIGEST, local("2026-11-29T07:00"), away) == local("2026-12-02T08:00")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(calendars(), moments)
 def test_a_day_begins_when_somebody_begins_to_work(calendar: Calendar, moment: datetime) -> None:
     at = calendar.next_day(moment)

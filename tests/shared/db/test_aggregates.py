@@ -607,7 +607,6 @@ def _does(rows: Rows[Thing], step: tuple[str, Any]) -> Any:
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(before=st.lists(THING, unique_by=lambda one: one.name), steps=st.lists(STEP, max_size=12))

@@ -253,7 +253,7 @@ _PLACES = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_PLACES, _ANY)
 def test_nothing_that_is_sent_is_more_than_a_mistake(place, value):
     document = definition()

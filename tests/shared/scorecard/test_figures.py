@@ -4,7 +4,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
@@ -45,7 +45,6 @@ leads = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(leads, st.booleans())
 def test_figures_are_those_of_scikit_learn(listed, weighted):
     labels, ranks, _, weights = map(np.array, zip(*listed, strict=True))
@@ -92,7 +91,6 @@ def _delong(labels, *scorings):
     return [one.mean() for one in kernel], np.atleast_2d(covariance)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(leads)
 def test_intervals_of_areas_are_delongs(listed):
     labels, first, second, _ = map(np.array, zip(*listed, strict=True))
@@ -111,7 +109,6 @@ def test_intervals_of_areas_are_delongs(listed):
     assert found.low == pytest.approx(low, abs=1e-6)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(leads)
 def test_a_ranking_is_as_good_as_itself(listed):
     labels, first, _, weights = map(np.array, zip(*listed, strict=True))

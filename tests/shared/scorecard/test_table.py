@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.scorecard.definition import compile_definition
@@ -47,7 +47,6 @@ def table_of(listed: list[tuple[Inputs, datetime]]) -> Table:
     )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(documents | graded, rows)
 def test_a_table_is_scored_exactly_as_its_rows_are(document, listed):
     if "grades" in document:
@@ -77,7 +76,6 @@ def test_a_table_is_scored_exactly_as_its_rows_are(document, listed):
         assert scored.mql[index] == (expected.verdict == "MQL")
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(rows, st.data())
 def test_a_selection_is_scored_as_before(listed, data):
     definition = compile_definition(1, data.draw(documents))
