@@ -7,11 +7,12 @@ from starlette.routing import Route
 
 from services.capture.http import PATH, LongWay, PostLeads, Shortcut, api_router, describe_post
 from services.capture.intake.reception import Reception
+from services.capture.intake.rereading import Rereading
 from services.capture.seed import seed
 from services.capture.settings import Settings
 from services.capture.store.catalogue import Catalogue
 from services.capture.store.unit import Capture
-from services.capture.web import pages_router
+from services.capture.web import marketing_router, pages_router
 from shared.runtime.http import create_app
 from shared.runtime.service import Infra, Service, standard_parts
 from shared.runtime.unit import Transactions
@@ -37,12 +38,17 @@ def build(settings: Settings, infra: Infra) -> Service:
     describe_post(app)
     app.include_router(api_router(transactions))
     app.include_router(pages_router(infra.db, reception))
+    app.include_router(marketing_router(transactions))
     app.middleware_stack = Shortcut(app.build_middleware_stack(), post_leads)
     return Service(
         name=NAME,
         app=app,
         db=infra.db,
         migrations=MIGRATIONS,
-        parts=[*reception.parts(), *standard_parts(infra, NAME, transactions)],
+        parts=[
+            *reception.parts(),
+            *Rereading(transactions).parts(),
+            *standard_parts(infra, NAME, transactions),
+        ],
         seed=lambda: seed(transactions),
     )

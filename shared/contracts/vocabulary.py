@@ -113,3 +113,8 @@ class DisqualifyReason(StrEnum):
     NO_FIT = "NO_FIT"
     COMPETITOR_COMMITTED = "COMPETITOR_COMMITTED"
     DO_NOT_CONTACT = "DO_NOT_CONTACT"
+
+
+FIELDS_READ: Final = "fields_read"
+"""The kind of an activity that is none: what the lead had said before is read as something else
+now. Its facts count, it does not."""

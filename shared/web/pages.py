@@ -149,6 +149,13 @@ _PLACES = (
     ),
     _Place("Leads", "feedback", "/feedback/leads", ("/feedback/leads", "/routing/leads"), _PEOPLE),
     _Place("Definitions", "qualify", "/qualify/", ("/qualify/",), _PEOPLE),
+    _Place(
+        "Fields",
+        "capture",
+        "/capture/fields",
+        ("/capture/fields",),
+        frozenset({"marketer", "admin"}),
+    ),
     _Place("Feedback", "feedback", "/feedback/", ("/feedback/",), frozenset({"marketer", "admin"})),
     _Place("Reps", "routing", "/routing/", ("/routing/",), frozenset({"admin"})),
     _Place(

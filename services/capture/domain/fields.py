@@ -2,6 +2,8 @@
 
 import math
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -22,6 +24,7 @@ and more than one submission can bring."""
 MAX_TEXT: Final = 5000
 """Longest custom value, in characters."""
 NAME: Final = re.compile(r"[^\W_][\w.\- ]{0,63}")
+_NO_NAME: Final = re.compile(r"[^\w.\- ]+")
 
 _YES: Final = frozenset({"true", "yes", "on", "1", "y"})
 _NO: Final = frozenset({"false", "no", "off", "0", "n"})
@@ -51,6 +54,13 @@ class SeenField:
     first_seen_at: datetime
 
 
+def plain_name(name: str) -> str:
+    """A name as other tools give it (``contact[shoe size]``, ``What's your budget?``), as a custom
+    field has it; empty when nothing is left."""
+    plain = " ".join(_NO_NAME.sub(" ", unicodedata.normalize("NFC", name)).split())
+    return plain.lstrip("_.- ")[:64].rstrip()
+
+
 def read_value(raw: object, declared: FieldDeclaration | None) -> Value | None:
     """The value by its declaration; of an undeclared field as it is. None when it is empty.
 
@@ -65,6 +75,20 @@ def read_value(raw: object, declared: FieldDeclaration | None) -> Value | None:
     if declared.type == "boolean":
         return _boolean(raw)
     return _choice(raw, declared.options)
+
+
+def guess_type(examples: Sequence[str]) -> FieldType:
+    """What a field's values look like: a number, yes or no, else text. A list of choices is a
+    marketer's to name."""
+    guesses: tuple[FieldType, ...] = ("number", "boolean")
+    for guess in guesses:
+        declared = FieldDeclaration("", "", guess, "fact")
+        try:
+            if all(read_value(one, declared) is not None for one in examples) and examples:
+                return guess
+        except ValueError:
+            continue
+    return "text"
 
 
 def _free(raw: object) -> Value | None:

@@ -3,11 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from services.capture.domain.country import normalise_country
 from services.capture.domain.email import company_domain, email_type, normalise_email
-from services.capture.domain.fields import FACT, MAX_FIELDS, NAME, FieldDeclaration, read_value
+from services.capture.domain.fields import (
+    FACT,
+    MAX_FIELDS,
+    NAME,
+    FieldDeclaration,
+    plain_name,
+    read_value,
+)
 from services.capture.domain.phone import normalise_phone
 from services.capture.domain.size import read_size
 from services.capture.domain.text import cut_url, one_line, paragraphs, tag, website
@@ -15,6 +22,16 @@ from services.capture.domain.text import cut_url, one_line, paragraphs, tag, web
 Declared = Mapping[str, FieldDeclaration]
 Status = Literal["captured", "touched"]
 R = TypeVar("R")
+
+STANDARD: Final = frozenset(
+    {
+        "email", "phone", "first_name", "last_name", "company", "job_title", "country", "employees",
+        "industry", "website", "message", "form_id", "page_url", "referrer", "utm_source",
+        "utm_medium", "utm_campaign", "utm_term", "utm_content",
+    }
+)  # fmt: skip
+"""The fields every lead may have. What stands under such a name among the custom fields could not
+be read or used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,8 @@ class Submission:
     """Names of the custom fields that have a value."""
     undeclared: tuple[str, ...] = ()
     """Names of custom fields that nobody declared, those without a value too."""
+    unread: tuple[FieldError, ...] = ()
+    """Optional values that could not be read, and are kept as they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +135,8 @@ class Taken:
     attribution: dict[str, str]
     idempotency_key: str | None = None
     digest: bytes | None = None
+    unread: tuple[FieldError, ...] = ()
+    """Not stored: for the answer to the request that brought them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +156,25 @@ class BadSubmission:
     """``key`` or ``form``: anybody may send to a form, so its senders must not crowd out others."""
 
 
+class Unread:
+    """Optional values of one submission that could not be read, by the fields' names."""
+
+    __slots__ = ("told", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.told: list[FieldError] = []
+
+    def keep(self, name: str, value: Any, detail: str) -> None:
+        """Keep the value of one of a lead's own fields, and say what is wrong with it."""
+        self.values[name] = value
+        self.tell("/" + name, detail)
+
+    def tell(self, pointer: str, detail: str) -> None:
+        """Say what is wrong, without the value."""
+        self.told.append(FieldError(pointer, f"{detail}; kept as it was sent"))
+
+
 def normalise(draft: Draft, declared: Declared, default_region: str | None = None) -> Submission:
     """Read a draft. Raises Unacceptable with all that is wrong with it, field by field.
 
@@ -143,14 +183,14 @@ def normalise(draft: Draft, declared: Declared, default_region: str | None = Non
     phone numbers without country code when no country is given.
     """
     errors: list[FieldError] = []
-    unread: dict[str, Any] = {}
+    unread = Unread()
     country = _optional(unread, "country", normalise_country, one_line(draft.country))
     employees = _optional(unread, "employees", read_size, draft.employees)
     email = _email(draft, errors)
     phone = _phone(draft, country or default_region, errors, unread)
     site = _optional(unread, "website", _website, one_line(draft.website))
-    personal, facts, undeclared = _split_fields(draft.custom(), declared, errors)
-    personal = {**unread, **personal}
+    personal, facts, undeclared = _split_fields(draft.custom(), declared, errors, unread)
+    personal = {**unread.values, **personal}
     if not draft.email and not draft.phone:
         errors.append(FieldError("/email", "is needed (or a phone number)"))
     if errors:
@@ -186,6 +226,7 @@ def normalise(draft: Draft, declared: Declared, default_region: str | None = Non
         consent=draft.consents(),
         custom=custom,
         undeclared=undeclared,
+        unread=tuple(unread.told),
     )
 
 
@@ -213,7 +254,7 @@ def _email(draft: Draft, errors: list[FieldError]) -> str | None:
 
 
 def _phone(
-    draft: Draft, region: str | None, errors: list[FieldError], unread: dict[str, Any]
+    draft: Draft, region: str | None, errors: list[FieldError], unread: Unread
 ) -> str | None:
     """Optional beside an e-mail address, else it is who the lead is."""
     typed = one_line(draft.phone)
@@ -221,7 +262,7 @@ def _phone(
         return normalise_phone(typed, region) if typed else None
     except ValueError as error:
         if draft.email:
-            unread["phone"] = typed
+            unread.keep("phone", typed, str(error))
         else:
             errors.append(FieldError("/phone", str(error)))
         return None
@@ -230,25 +271,23 @@ def _phone(
 def _website(text: str) -> str:
     found = website(text)
     if found is None:
-        raise ValueError
+        raise ValueError("is no web address, as in www.example.com")
     return found
 
 
-def _optional(
-    unread: dict[str, Any], name: str, read: Callable[[Any], R], value: object
-) -> R | None:
+def _optional(unread: Unread, name: str, read: Callable[[Any], R], value: object) -> R | None:
     """The value read, or None and the value kept as it was sent."""
     if value is None or value == "":
         return None
     try:
         return read(value)
-    except ValueError:
-        unread[name] = value
+    except ValueError as error:
+        unread.keep(name, value, str(error))
         return None
 
 
 def _split_fields(
-    raw: Mapping[str, object], declared: Declared, errors: list[FieldError]
+    raw: Mapping[str, object], declared: Declared, errors: list[FieldError], unread: Unread
 ) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
     """Personal fields, facts and the names nobody declared: those are personal."""
     if not raw:
@@ -260,21 +299,27 @@ def _split_fields(
     facts: dict[str, Any] = {}
     undeclared: list[str] = []
     for name, value in raw.items():
-        if not NAME.fullmatch(name):
-            errors.append(FieldError("/fields", "has a name that is too long or no plain word"))
+        name = name if NAME.fullmatch(name) else plain_name(name)
+        if not name:
+            errors.append(FieldError("/fields", "has a name without a letter or digit"))
             continue
         declaration = declared.get(name)
+        pointer = "/fields/" + name.replace("~", "~0").replace("/", "~1")
         try:
             try:
                 read = read_value(value, declaration)
-            except ValueError:
+            except ValueError as error:
+                if declaration is not None:
+                    unread.tell(pointer, str(error))
                 declaration = None
                 read = read_value(value, None)
         except ValueError as error:
-            pointer = "/fields/" + name.replace("~", "~0").replace("/", "~1")
             errors.append(FieldError(pointer, str(error)))
             continue
-        if name not in declared:
+        if name in STANDARD:
+            if read is not None and name not in unread.values:
+                unread.tell("/" + name, "could not be used")
+        elif name not in declared:
             undeclared.append(name)
         if read is None:
             continue

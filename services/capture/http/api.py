@@ -1,26 +1,20 @@
-"""The rest of the JSON interface: activities, leads, custom fields, bad submissions."""
+"""The rest of the JSON interface: activities, leads, bad submissions."""
 
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
-from sqlalchemy import Connection
 
 from services.capture.domain.email import normalise_email
-from services.capture.domain.fields import FieldDeclaration
 from services.capture.handlers.activities import record_activity
-from services.capture.handlers.fields import declare_fields
-from services.capture.intake.model import LeadIn
+from services.capture.http.fields import add_fields
 from services.capture.intake.reception import scoped_key
 from services.capture.store.queries import (
     bad_before,
-    declared_fields,
     lead_with_touches,
     leads_after,
-    seen_undeclared,
 )
 from services.capture.store.unit import Capture
 from shared.access import Principal, Role, allow
@@ -34,7 +28,6 @@ Reader = Annotated[Principal, Depends(allow(Role.SERVICE, Role.MANAGER, Role.MAR
 Onlooker = Annotated[
     Principal, Depends(allow(Role.SERVICE, Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN))
 ]
-Editor = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN))]
 Admin = Annotated[Principal, Depends(allow(Role.ADMIN))]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Address = Annotated[str | None, Query(max_length=320)]
@@ -44,7 +37,6 @@ _IMPERSONAL = frozenset(
 )
 _ID = re.compile(r"[0-9a-f-]{36}")
 _PLAIN = r"^[^\x00]*$"
-_TAKEN = frozenset(LeadIn.model_fields)
 
 
 class ActivityIn(BaseModel):
@@ -58,32 +50,12 @@ class ActivityIn(BaseModel):
     """When, with its offset from UTC; now when left out. Long past is fine."""
 
 
-class FieldIn(BaseModel):
-    """The declaration of a custom field. A ``fact`` travels and may be used by criteria as
-    ``fields.<name>``; what is ``personal`` goes to the rep alone."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\- ]{0,63}$")]
-    label: Annotated[str, StringConstraints(max_length=200, pattern=_PLAIN)] = ""
-    type: Literal["text", "number", "boolean", "choice"] = "text"
-    options: Annotated[
-        list[Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PLAIN)]],
-        Field(max_length=200),
-    ] = []
-    kind: Literal["fact", "personal"] = "personal"
-
-
-class FieldsIn(BaseModel):
-    """All declarations, in their order."""
-
-    items: Annotated[list[FieldIn], Field(max_length=200)]
-
-
 def api_router(transactions: Transactions[Capture]) -> APIRouter:
     """Capture's routes."""
     router = APIRouter(prefix="/capture/v1")
     _add_activities(router, transactions)
     _add_leads(router, transactions.db)
-    _add_fields(router, transactions)
+    add_fields(router, transactions)
     return router
 
 
@@ -162,55 +134,6 @@ def _add_leads(router: APIRouter, db: Database) -> None:
         before = _place(cursor)
         items = await db.read(lambda conn: bad_before(conn, before, limit))
         return listing(items, items[-1]["bad_submission_id"] if len(items) == limit else None)
-
-
-def _add_fields(router: APIRouter, transactions: Transactions[Capture]) -> None:
-    @router.get("/fields", tags=["fields"])
-    async def get_fields(_: Reader) -> dict[str, Any]:
-        """The declared custom fields, and those that came undeclared (``seen``)."""
-        return await transactions.db.read(_document)
-
-    @router.put("/fields", tags=["fields"])
-    async def put_fields(_: Editor, fields: FieldsIn) -> dict[str, Any]:
-        """Declare exactly these from now on."""
-        _check(fields)
-        declared = [
-            FieldDeclaration(f.name, f.label or f.name, f.type, f.kind, tuple(f.options), position)
-            for position, f in enumerate(fields.items)
-        ]
-        await transactions.run(lambda unit: declare_fields(unit, declared))
-        return await transactions.db.read(_document)
-
-
-def _document(conn: Connection) -> dict[str, Any]:
-    return {
-        "items": [
-            {"name": d.name, "label": d.label, "type": d.type, "kind": d.kind,
-             "options": list(d.options)}
-            for d in declared_fields(conn)
-        ],
-        "seen": [asdict(seen) for seen in seen_undeclared(conn)],
-    }  # fmt: skip
-
-
-def _check(fields: FieldsIn) -> None:
-    """Raises Problem 422 for declarations that make no sense together."""
-    errors: list[dict[str, str]] = []
-    names: set[str] = set()
-    for index, declared in enumerate(fields.items):
-        place = f"/items/{index}"
-        if declared.name in names:
-            errors.append({"pointer": f"{place}/name", "detail": "is declared twice"})
-        if declared.name in _TAKEN:
-            errors.append({"pointer": f"{place}/name", "detail": "is a field every lead has"})
-        if (declared.type == "choice") != bool(declared.options):
-            errors.append(
-                {"pointer": f"{place}/options", "detail": "are needed for a choice, and only there"}
-            )
-        names.add(declared.name)
-    if errors:
-        detail = f"{errors[0]['pointer']} {errors[0]['detail']}."
-        raise Problem(422, "The fields can't be declared", detail, errors=errors)
 
 
 def _place(cursor: str | None) -> str:

@@ -45,6 +45,14 @@ def _operation() -> dict[str, Any]:
             "lead_id": {"type": "string"},
             "submission_id": {"type": "string"},
             "status": {"type": "string", "enum": ["captured", "touched"]},
+            "unread": {
+                "type": "array",
+                "description": "Optional values that could not be read: kept as they were sent.",
+                "items": {
+                    "type": "object",
+                    "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                },
+            },
         },
     }
     return {

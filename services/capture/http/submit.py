@@ -2,9 +2,11 @@
 
 from typing import Final
 
+import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from services.capture.domain.submission import Taken
 from services.capture.handlers.submissions import Refused
 from services.capture.intake.encodings import JSON, as_json
 from services.capture.intake.reception import MAX_BODY, Reception, scoped_key
@@ -60,10 +62,7 @@ class PostLeads:
             raise
         except ClientDisconnect:
             return
-        text = (
-            f'{{"lead_id":"{answer.lead_id}","submission_id":"{answer.submission_id}",'
-            f'"status":"{answer.status}"}}'
-        ).encode()
+        text = told(answer)
         headers = [
             *_HEADERS,
             (b"content-length", b"%d" % len(text)),
@@ -71,6 +70,18 @@ class PostLeads:
         ]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": text})
+
+
+def told(taken: Taken) -> bytes:
+    """What a program is answered; ``unread`` when there were optional values that can't be."""
+    unread = ""
+    if taken.unread:
+        errors = [{"pointer": e.pointer, "detail": e.detail} for e in taken.unread[:50]]
+        unread = f',"unread":{orjson.dumps(errors).decode()}'
+    return (
+        f'{{"lead_id":"{taken.lead_id}","submission_id":"{taken.submission_id}",'
+        f'"status":"{taken.status}"{unread}}}'
+    ).encode()
 
 
 async def _oversized(message: Message, receive: Receive) -> Problem:

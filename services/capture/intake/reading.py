@@ -1,5 +1,7 @@
 """From bytes to a submission the domain accepts, or a problem that names each wrong field."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -12,7 +14,9 @@ from services.capture.domain.submission import (
     Unacceptable,
     normalise,
 )
+from services.capture.domain.synonyms import Synonyms
 from services.capture.intake.model import LeadIn
+from services.capture.intake.understanding import Stood, is_foreign, tolerated, understood
 from shared.contracts.problems import Problem
 
 _validate = LeadIn.__pydantic_validator__.validate_json
@@ -39,15 +43,63 @@ _WORDS: Final = {
 }
 
 
-def read_submission(body: bytes, declared: Declared, default_region: str | None) -> Submission:
-    """Validate and normalise. Raises Problem 400 (no JSON) or 422 (with ``errors``)."""
+def read_submission(
+    body: bytes, declared: Declared, default_region: str | None, synonyms: Synonyms
+) -> Submission:
+    """Validate and normalise. Raises Problem 400 (no JSON) or 422 (with ``errors``).
+
+    Members in other tools' words are understood by the synonyms. A value of a wrong shape refuses
+    the lead only where it says who that is, or can't be kept.
+    """
+    stood: Mapping[str, Stood] = {}
     try:
-        return normalise(_validate(body), declared, default_region)
+        try:
+            draft = _validate(body)
+            foreign = is_foreign(draft, declared, synonyms)
+        except ValidationError as error:
+            _raise_if_unreadable(error)
+            foreign = True
+        if foreign:
+            draft, stood = _understood(body, declared, synonyms)
+        return _told(normalise(draft, declared, default_region), stood)
     except ValidationError as error:
-        found = _shape_errors(error)
+        found = _at_their_place(_shape_errors(error), stood)
         raise invalid(found + _other_errors(body, found, declared, default_region)) from None
     except Unacceptable as error:
-        raise invalid(error.errors) from None
+        raise invalid(_at_their_place(error.errors, stood)) from None
+
+
+def _understood(
+    body: bytes, declared: Declared, synonyms: Synonyms
+) -> tuple[LeadIn, dict[str, Stood]]:
+    """The lead by our names. Raises ValidationError."""
+    try:
+        members = orjson.loads(body)
+    except orjson.JSONDecodeError:  # what only Pydantic's reader takes, such as NaN
+        return _validate(body), {}
+    if not isinstance(members, dict):
+        return _validate(body), {}
+    known, stood = understood(members, declared, synonyms)
+    try:
+        return LeadIn.model_validate(known), stood
+    except ValidationError as error:
+        wrong = {str(entry["loc"][0]) for entry in error.errors(include_url=False) if entry["loc"]}
+        kept = tolerated(known, wrong, stood)
+        if kept is None:
+            raise
+        return LeadIn.model_validate(kept), stood
+
+
+def _at_their_place(errors: Sequence[FieldError], stood: Mapping[str, Stood]) -> list[FieldError]:
+    """Errors at the names that the sender used."""
+    places = {"/" + field: one.pointer for field, one in stood.items()}
+    return [FieldError(places.get(e.pointer, e.pointer), e.detail) for e in errors]
+
+
+def _told(submission: Submission, stood: Mapping[str, Stood]) -> Submission:
+    if not submission.unread or not stood:
+        return submission
+    return replace(submission, unread=tuple(_at_their_place(submission.unread, stood)))
 
 
 def invalid(errors: list[FieldError]) -> Problem:
@@ -61,14 +113,15 @@ def invalid(errors: list[FieldError]) -> Problem:
     )
 
 
+def _raise_if_unreadable(error: ValidationError) -> None:
+    for entry in error.errors(include_input=False, include_url=False)[:1]:
+        if entry["type"] == "json_invalid":
+            raise _unreadable(entry.get("ctx", {})) from None
+
+
 def _shape_errors(error: ValidationError) -> list[FieldError]:
-    found: list[FieldError] = []
-    for entry in error.errors(include_input=False, include_url=False)[:50]:
-        kind = entry["type"]
-        if kind == "json_invalid":
-            raise _unreadable(entry.get("ctx", {}))
-        found.append(FieldError(_pointer(entry["loc"]), _words(kind, entry)))
-    return found
+    entries = error.errors(include_input=False, include_url=False)[:50]
+    return [FieldError(_pointer(entry["loc"]), _words(entry["type"], entry)) for entry in entries]
 
 
 def _other_errors(

@@ -5,13 +5,14 @@ No handler, because callers wait here for a transaction that they share with oth
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Final
 
 from prometheus_client import Counter
 
-from services.capture.domain.submission import FieldError, Posted, Taken
+from services.capture.domain.submission import FieldError, Posted, Submission, Taken
 from services.capture.handlers.fields import read_catalogue
 from services.capture.handlers.submissions import Refused, keep_refused, take_submissions
 from services.capture.intake.reading import read_submission
@@ -77,7 +78,7 @@ class Reception:
         """Read JSON bytes and commit them. Raises Problem 400, 422 or 503."""
         if not self._catalogue.loaded:
             await self._refresh()
-        submission = read_submission(body, self._catalogue.declared, self._region)
+        submission = self._read(body)
         digest = blake2b(body, digest_size=32).digest() if idempotency_key else None
         try:
             taken = await self._writer.submit(
@@ -86,12 +87,16 @@ class Reception:
         except Overloaded:
             raise busy() from None
         (_captured if taken.status == "captured" else _touched).inc()
-        return taken
+        return replace(taken, unread=submission.unread) if submission.unread else taken
+
+    def _read(self, body: bytes) -> Submission:
+        known = self._catalogue
+        return read_submission(body, known.declared, self._region, known.synonyms)
 
     def faults(self, body: bytes) -> list[FieldError]:
         """What is wrong with a lead, field by field, without taking it."""
         try:
-            read_submission(body, self._catalogue.declared, self._region)
+            self._read(body)
         except Problem as problem:
             return [FieldError(e["pointer"], e["detail"]) for e in problem.extra.get("errors", [])]
         return []

@@ -4,15 +4,19 @@ from services.capture.domain.activity import Activity
 from services.capture.domain.fields import FieldDeclaration, SeenField
 from services.capture.domain.form import StoredForm
 from services.capture.domain.lead import Lead
+from services.capture.domain.rereading import Reread
 from services.capture.domain.submission import BadSubmission, Taken
+from services.capture.domain.synonyms import Synonym
 from services.capture.store.tables import (
     activities,
     bad_submissions,
     custom_fields,
     forms,
     leads,
+    rereads,
     seen_fields,
     submissions,
+    synonyms,
 )
 from shared.db.aggregates import Aggregate
 
@@ -29,3 +33,5 @@ BAD_SUBMISSIONS = Aggregate(bad_submissions, BadSubmission)
 DECLARED = Aggregate(custom_fields, FieldDeclaration, decode={"options": tuple})
 SEEN = Aggregate(seen_fields, SeenField, on_conflict="ignore")
 FORMS = Aggregate(forms, StoredForm, on_conflict="ignore")
+SYNONYMS = Aggregate(synonyms, Synonym)
+REREADS = Aggregate(rereads, Reread, decode={"names": tuple})

@@ -1,9 +1,12 @@
-"""The declarations of custom fields, kept in memory for the many requests that need them."""
+"""The declarations of custom fields and the synonyms, kept in memory for the many requests that
+need them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from services.capture.domain.fields import FieldDeclaration
+from services.capture.domain.synonyms import Synonym, Synonyms
+from services.capture.store.synonym_table import known_synonyms
 
 REFRESH_SECONDS: Final = 2.0
 """Longest time until a declaration made through another process counts in this one."""
@@ -18,11 +21,19 @@ class Catalogue:
     def __init__(self) -> None:
         self.loaded = False
         self.declared: Mapping[str, FieldDeclaration] = {}
+        self.synonyms = Synonyms(known_synonyms())
+        self._added: tuple[Synonym, ...] = ()
         self._seen: set[str] = set()
 
     def show(self, declared: Iterable[FieldDeclaration]) -> None:
         """These, in this order, are declared from now on."""
         self.declared, self.loaded = {one.name: one for one in declared}, True
+
+    def understand(self, added: Iterable[Synonym]) -> None:
+        """These synonyms count from now on, beside those that come with the product."""
+        wanted = tuple(sorted(added, key=lambda one: one.name))
+        if wanted != self._added:
+            self._added, self.synonyms = wanted, Synonyms(known_synonyms(), wanted)
 
     def saw(self, names: Iterable[str]) -> None:
         """These names are in the table now."""

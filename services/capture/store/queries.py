@@ -5,9 +5,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from services.capture.domain.fields import FieldDeclaration, SeenField
+from services.capture.domain.fields import FACT, FieldDeclaration, SeenField
 from services.capture.domain.form import HostedForm
-from services.capture.store.aggregates import BAD_SUBMISSIONS, DECLARED, LEADS, SEEN
+from services.capture.domain.lead import Lead
+from services.capture.domain.submission import STANDARD
+from services.capture.domain.synonyms import Synonym
+from services.capture.store.aggregates import BAD_SUBMISSIONS, DECLARED, LEADS, SEEN, SYNONYMS
 from services.capture.store.tables import (
     activities,
     bad_submissions,
@@ -16,6 +19,7 @@ from services.capture.store.tables import (
     leads,
     seen_fields,
     submissions,
+    synonyms,
 )
 from shared.db.statements import Statement
 from shared.runtime.retention import CHUNK, first_id_of
@@ -56,10 +60,20 @@ def lead_with_touches(conn: Connection, lead_id: str) -> dict[str, Any] | None:
         "attribution": lead.attribution,
         "consent": [{"purpose": name, **answer} for name, answer in lead.consent.items()],
         "consents_dropped": lead.consents_dropped,
+        "unread": _unread(conn, lead),
         "touch_count": lead.touches,
         "touches": _touches(conn, lead_id),
         "activities": _activities(conn, lead_id),
     }
+
+
+def _unread(conn: Connection, lead: Lead) -> list[str]:
+    """Names of fields whose value was sent, could not be read, and is among the custom fields."""
+    facts = {f"{FACT}{name}": name for name in lead.contact.get("fields", {})}
+    known = lead.contact.keys() | lead.facts.keys()
+    own = [name for name in facts.values() if name in STANDARD and name not in known]
+    declared = {FACT + one.name for one in declared_fields(conn) if one.is_fact} if facts else set()
+    return sorted([*own, *(name for name in facts if name in declared - lead.facts.keys())])
 
 
 def _touches(conn: Connection, lead_id: str) -> list[dict[str, Any]]:
@@ -140,6 +154,11 @@ def seen_undeclared(conn: Connection) -> list[SeenField]:
         .order_by(seen_fields.c.name)
     )
     return SEEN.items(conn.execute(query))
+
+
+def added_synonyms(conn: Connection) -> list[Synonym]:
+    """The names that were added to the table that comes with the product."""
+    return SYNONYMS.items(conn.execute(SYNONYMS.query().order_by(synonyms.c.name)))
 
 
 def find_form(conn: Connection, form_id: str) -> HostedForm | None:

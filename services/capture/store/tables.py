@@ -117,3 +117,39 @@ forms = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 """Hosted forms: what they ask and say."""
+
+synonyms = Table(
+    "synonyms",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("written", String(100), nullable=False),
+    Column("field", String(20)),
+)
+"""Names that somebody added to the table that comes with the product; ``name`` is folded. Without a
+``field`` it is understood as none."""
+
+rereads = Table(
+    "rereads",
+    metadata,
+    Column("reread_id", String(36), primary_key=True),
+    Column("names", Json, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("after", String(36), nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("finished_at", UtcDateTime),
+)
+"""Custom fields that are to be read anew on the leads that have them; ``after`` is the lead up to
+which that is done."""
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("source_id", String(64), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("secret", String(500), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+"""Other tools that may post without a key of ours: what they are, and how they are believed."""

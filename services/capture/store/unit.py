@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -14,13 +15,34 @@ from services.capture.store.aggregates import (
     DECLARED,
     FORMS,
     LEADS,
+    REREADS,
     SEEN,
     SUBMISSIONS,
+    SYNONYMS,
 )
 from services.capture.store.catalogue import Catalogue
-from shared.db.statements import Statement
+from shared.db.statements import Statement, one_of
 from shared.runtime.unit import Unit
 
+REREAD_CHUNK: Final = 500
+"""Most leads that one transaction looks at when fields are read anew."""
+
+_WINDOW = Statement(
+    "SELECT max(lead_id) FROM (SELECT lead_id FROM leads WHERE lead_id > :after "
+    "ORDER BY lead_id LIMIT :chunk) AS next"
+)
+_WITH_FIELDS = Statement(
+    lambda dialect: (
+        "SELECT identity FROM leads WHERE lead_id > :after AND lead_id <= :upto "  # noqa: S608
+        "AND EXISTS (SELECT 1 "
+        + (
+            f"FROM json_each(leads.field_order) AS f WHERE {one_of('f.value', 'names', dialect)})"
+            if dialect == "sqlite"
+            else "FROM jsonb_array_elements_text(leads.field_order) AS f(value) "
+            f"WHERE {one_of('f.value', 'names', dialect)})"
+        )
+    )
+)
 _IDENTITY = Statement("SELECT identity FROM leads WHERE lead_id = :lead_id")
 
 
@@ -40,6 +62,8 @@ class Capture(Unit):
         self.fields = self.rows(DECLARED)
         self.seen = self.rows(SEEN)
         self.forms = self.rows(FORMS)
+        self.synonyms = self.rows(SYNONYMS)
+        self.rereads = self.rows(REREADS)
         self.catalogue = catalogue or Catalogue()
         self._answered: dict[str, Taken] = {}
         self._new_names: set[str] = set()
@@ -76,6 +100,20 @@ class Capture(Unit):
                     self.after_commit(lambda: self.catalogue.saw(self._new_names))
                 self._new_names.add(name)
                 self.seen.put(SeenField(name, self.now))
+
+    def with_fields(self, names: Sequence[str], after: str) -> tuple[list[Lead], str | None]:
+        """Of the next leads behind ``after``: those that have one of these custom fields, locked,
+        and the last one that was looked at (None when there are no more)."""
+        if self.conn is None:
+            found = [one for one in self.leads if set(one.field_order) & set(names)]
+            return found, None
+        looked = _WINDOW.run(self.conn, after=after, chunk=REREAD_CHUNK).scalar()
+        if looked is None:
+            return [], None
+        rows = _WITH_FIELDS.run(self.conn, after=after, upto=looked, names=list(names))
+        identities = rows.scalars()
+        self.load_for(identities, [])
+        return [one for one in map(self.leads.get, identities) if one is not None], looked
 
     def find_lead(self, *, lead_id: str | None, identity: str | None) -> Lead | None:
         """Lock and read one lead; both names must be its own where both are given."""

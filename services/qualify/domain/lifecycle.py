@@ -12,6 +12,7 @@ from typing import Final
 
 from shared.conditions import FactValue
 from shared.contracts.vocabulary import (
+    FIELDS_READ,
     OUTCOME_STAGES,
     REASON_CLASS,
     TRANSITIONS,
@@ -72,7 +73,8 @@ def heard(
 
     The first touch explains where a lead came from, later ones only add what that lacked.
     ``first`` says that this is the first touch, its capture, though it may be heard of late. One
-    lead's events come in order, so the facts are those that were read last.
+    lead's events come in order, so the facts are those that were read last. What only reads the
+    facts anew (``FIELDS_READ``) is no activity.
     """
     if signal_id in lead.signals:
         return None
@@ -82,7 +84,9 @@ def heard(
         captured_at=moment if first else lead.captured_at,
         facts=facts,
         attribution={**lead.attribution, **known} if first else {**known, **lead.attribution},
-        activities=_one_more(lead.activities, kind, moment),
+        activities=lead.activities
+        if kind == FIELDS_READ
+        else _one_more(lead.activities, kind, moment),
         signals=_newest(lead.signals, signal_id),
     )
 

@@ -29,7 +29,8 @@ class ActivityRecorded(LeadEvent):
 
     activity_id: str
     kind: str
-    """For example ``form_submitted``, ``page_viewed``, ``email_clicked``, ``webinar_attended``."""
+    """For example ``form_submitted``, ``page_viewed``, ``email_clicked``, ``webinar_attended``; or
+    ``fields_read`` when the lead did nothing, but its facts are read anew."""
     occurred_at: AwareDatetime
     facts: Facts
     attribution: Attribution = Attribution()

@@ -7,6 +7,7 @@ import pytest
 
 from services.capture.domain.fields import FieldDeclaration
 from services.capture.domain.submission import Posted, Taken
+from services.capture.domain.synonyms import Synonyms
 from services.capture.handlers.activities import record_activity
 from services.capture.handlers.fields import declare_fields, read_catalogue
 from services.capture.handlers.submissions import Refused, keep_refused, take_submissions
@@ -21,7 +22,9 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def posted(body: bytes, key: str | None = None, digest: bytes = b"1") -> Posted:
-    return Posted(read_submission(body, {}, None), key, digest if key else None, TRACE)
+    return Posted(
+        read_submission(body, {}, None, Synonyms({})), key, digest if key else None, TRACE
+    )
 
 
 def taken(answer: Taken | Exception) -> Taken:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.qualify.domain.lifecycle import Lead, after_outcome, after_score
-from shared.contracts.vocabulary import OUTCOME_STAGES, TRANSITIONS, Stage
+from services.qualify.domain.lifecycle import Lead, after_outcome, after_score, heard
+from shared.contracts.vocabulary import FIELDS_READ, OUTCOME_STAGES, TRANSITIONS, Stage
 from shared.scorecard.definition import compile_definition
 from shared.scorecard.facts import unknown_fields
 from shared.scorecard.scoring import Inputs, evaluate
@@ -52,3 +52,12 @@ def test_fields_that_nobody_has_are_pointed_out():
     document["criteria"][0]["field"] = "jobtitle"
     assert unknown_fields(compile_definition(1, document)) == ["jobtitle"]
     assert unknown_fields(compile_definition(1, definition())) == []
+
+
+def test_facts_that_are_read_anew_count_and_are_no_activity():
+    lead = Lead("x", NOW, facts={"company": "Acme"})
+    after = heard(lead, "1", FIELDS_READ, NOW, {"company": "Acme", "fields.budget": 5}, {})
+    assert after is not None
+    assert after.facts["fields.budget"] == 5
+    assert after.activities == lead.activities == {}
+    assert heard(after, "1", FIELDS_READ, NOW, {}, {}) is None

@@ -106,10 +106,20 @@ def test_the_navigation_knows_the_place_and_the_other_addresses() -> None:
         (None, ["Form"]),
         (Role.REP, ["Inbox", "Leads", "Definitions", "Notifications"]),
         (Role.MANAGER, ["Inbox", "Board", "Leads", "Definitions", "Notifications"]),
-        (Role.MARKETER, ["Leads", "Definitions", "Feedback", "Form"]),
+        (Role.MARKETER, ["Leads", "Definitions", "Fields", "Feedback", "Form"]),
         (
             Role.ADMIN,
-            ["Inbox", "Board", "Leads", "Definitions", "Feedback", "Reps", "Accounts", "Form"],
+            [
+                "Inbox",
+                "Board",
+                "Leads",
+                "Definitions",
+                "Fields",
+                "Feedback",
+                "Reps",
+                "Accounts",
+                "Form",
+            ],
         ),
     ],
 )
