@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from services.capture.domain.form import StoredForm
+from services.capture.handlers.forms import save_form
 from services.capture.store.unit import Capture
 from shared.runtime.unit import Transactions
 
@@ -71,4 +71,9 @@ DEMO: Final[dict[str, Any]] = {
 
 def seed(transactions: Transactions[Capture]) -> None:
     """Add the sample form; does nothing where there is one with its id."""
-    transactions.run_here(lambda unit: unit.forms.put(StoredForm("demo", True, DEMO, unit.now)))
+    transactions.run_here(_add_sample)
+
+
+def _add_sample(unit: Capture) -> None:
+    if unit.forms.fetch("demo") is None:
+        save_form(unit, "demo", DEMO, None)

@@ -12,7 +12,7 @@ from services.capture.seed import seed
 from services.capture.settings import Settings
 from services.capture.store.catalogue import Catalogue
 from services.capture.store.unit import Capture
-from services.capture.web import marketing_router, pages_router
+from services.capture.web import form_pages_router, marketing_router, pages_router
 from shared.runtime.http import create_app
 from shared.runtime.service import Infra, Service, standard_parts
 from shared.runtime.unit import Transactions
@@ -39,6 +39,7 @@ def build(settings: Settings, infra: Infra) -> Service:
     app.include_router(api_router(transactions))
     app.include_router(pages_router(infra.db, reception))
     app.include_router(marketing_router(transactions))
+    app.include_router(form_pages_router(transactions, catalogue))
     app.middleware_stack = Shortcut(app.build_middleware_stack(), post_leads)
     return Service(
         name=NAME,

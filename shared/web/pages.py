@@ -170,14 +170,14 @@ _PLACES = (
     ),
 )
 _FORM = _Place("Form", "capture", "/capture/forms/demo", ("/capture/forms",), frozenset())
+_FORMS = _Place("Forms", "capture", "/capture/", ("/capture/",), frozenset({"marketer", "admin"}))
 
 
 def navigation(links: Links, path: str, principal: Any) -> list[NavItem]:
     """The header's places: what is open to this role, and for visitors the form alone."""
     role = principal.role.value if principal is not None else None
     places = [one for one in _PLACES if role in one.roles]
-    if role is None or role in ("marketer", "admin"):
-        places.append(_FORM)
+    places += [_FORM] if role is None else [_FORMS] if role in _FORMS.roles else []
     here = "" if path.endswith("/docs") else path
     # The longest that fits: the set-up's path begins the inbox's, too.
     fits = [(len(p), one) for one in places for p in one.prefixes if here.startswith(p)]

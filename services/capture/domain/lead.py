@@ -84,7 +84,13 @@ def consent_flags(consent: tuple[Consent, ...]) -> list[dict[str, Any]]:
 def _answers(consent: tuple[Consent, ...], now: datetime) -> dict[str, dict[str, Any]]:
     at = now.isoformat()
     return {
-        c.purpose: {"granted": c.granted, "text": c.text, "basis": c.basis, "at": at}
+        c.purpose: {
+            "granted": c.granted,
+            "text": c.text,
+            "basis": c.basis,
+            "at": at,
+            **({"wording": c.wording} if c.wording else {}),
+        }
         for c in consent
     }
 

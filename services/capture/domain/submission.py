@@ -58,6 +58,8 @@ class Consent:
     granted: bool
     text: str | None = None
     basis: str | None = None
+    wording: str | None = None
+    """Which form's wording it was, and its version: ``demo/3``."""
 
 
 class Draft(Protocol):

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from services.capture.domain.email import normalise_email
 from services.capture.handlers.activities import record_activity
 from services.capture.http.fields import add_fields
+from services.capture.http.forms import add_forms
 from services.capture.intake.reception import scoped_key
 from services.capture.store.queries import (
     bad_before,
@@ -56,6 +57,7 @@ def api_router(transactions: Transactions[Capture]) -> APIRouter:
     _add_activities(router, transactions)
     _add_leads(router, transactions.db)
     add_fields(router, transactions)
+    add_forms(router, transactions)
     return router
 
 

@@ -49,6 +49,8 @@ class ConsentIn(BaseModel):
     """The words the person saw."""
     basis: Line | None = None
     """The legal basis, for example ``consent`` or ``contract``."""
+    wording: Line | None = None
+    """Which wording it was, in your own words; hosted forms say ``<form_id>/<version>``."""
 
 
 class LeadIn(BaseModel):
@@ -86,7 +88,9 @@ class LeadIn(BaseModel):
         """See ``Draft``."""
         if not self.consent:
             return ()
-        return tuple([Consent(c.purpose, c.granted, c.text, c.basis) for c in self.consent])
+        return tuple(
+            [Consent(c.purpose, c.granted, c.text, c.basis, c.wording) for c in self.consent]
+        )
 
     def custom(self) -> Mapping[str, object]:
         """See ``Draft``."""

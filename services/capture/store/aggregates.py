@@ -2,7 +2,7 @@
 
 from services.capture.domain.activity import Activity
 from services.capture.domain.fields import FieldDeclaration, SeenField
-from services.capture.domain.form import StoredForm
+from services.capture.domain.form import FormVersion, StoredForm
 from services.capture.domain.lead import Lead
 from services.capture.domain.rereading import Reread
 from services.capture.domain.submission import BadSubmission, Taken
@@ -11,6 +11,7 @@ from services.capture.store.tables import (
     activities,
     bad_submissions,
     custom_fields,
+    form_versions,
     forms,
     leads,
     rereads,
@@ -32,6 +33,7 @@ ACTIVITIES = Aggregate(activities, Activity)
 BAD_SUBMISSIONS = Aggregate(bad_submissions, BadSubmission)
 DECLARED = Aggregate(custom_fields, FieldDeclaration, decode={"options": tuple})
 SEEN = Aggregate(seen_fields, SeenField, on_conflict="ignore")
-FORMS = Aggregate(forms, StoredForm, on_conflict="ignore")
 SYNONYMS = Aggregate(synonyms, Synonym)
 REREADS = Aggregate(rereads, Reread, decode={"names": tuple})
+FORMS = Aggregate(forms, StoredForm)
+FORM_VERSIONS = Aggregate(form_versions, FormVersion)

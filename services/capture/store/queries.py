@@ -6,15 +6,24 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from services.capture.domain.fields import FACT, FieldDeclaration, SeenField
-from services.capture.domain.form import HostedForm
+from services.capture.domain.form import FormVersion, HostedForm, StoredForm
 from services.capture.domain.lead import Lead
 from services.capture.domain.submission import STANDARD
 from services.capture.domain.synonyms import Synonym
-from services.capture.store.aggregates import BAD_SUBMISSIONS, DECLARED, LEADS, SEEN, SYNONYMS
+from services.capture.store.aggregates import (
+    BAD_SUBMISSIONS,
+    DECLARED,
+    FORM_VERSIONS,
+    FORMS,
+    LEADS,
+    SEEN,
+    SYNONYMS,
+)
 from services.capture.store.tables import (
     activities,
     bad_submissions,
     custom_fields,
+    form_versions,
     forms,
     leads,
     seen_fields,
@@ -163,6 +172,33 @@ def added_synonyms(conn: Connection) -> list[Synonym]:
 
 def find_form(conn: Connection, form_id: str) -> HostedForm | None:
     """An active form, or None."""
-    query = select(forms.c.document).where(forms.c.form_id == form_id, forms.c.active)
+    query = select(forms.c.version, forms.c.document).where(
+        forms.c.form_id == form_id, forms.c.active
+    )
+    row = conn.execute(query).first()
+    return None if row is None else HostedForm.of(form_id, row.version, row.document)
+
+
+def form_at(conn: Connection, form_id: str, version: int) -> HostedForm | None:
+    """What a form asked and said in a version of its; None where it has none of this number."""
+    c = form_versions.c
+    query = select(c.document).where(c.form_id == form_id, c.version == version)
     document = conn.execute(query).scalar()
-    return HostedForm.of(form_id, document) if document is not None else None
+    return None if document is None else HostedForm.of(form_id, version, document)
+
+
+def list_forms(conn: Connection) -> list[StoredForm]:
+    """Every form, by id."""
+    return FORMS.items(conn.execute(FORMS.query().order_by(forms.c.form_id)))
+
+
+def stored_form(conn: Connection, form_id: str) -> StoredForm | None:
+    """A form, also one that is closed."""
+    found = FORMS.items(conn.execute(FORMS.query().where(forms.c.form_id == form_id)))
+    return found[0] if found else None
+
+
+def versions_of(conn: Connection, form_id: str) -> list[FormVersion]:
+    """What a form has been, newest first."""
+    query = FORM_VERSIONS.query().where(form_versions.c.form_id == form_id)
+    return FORM_VERSIONS.items(conn.execute(query.order_by(form_versions.c.version.desc())))

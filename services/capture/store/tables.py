@@ -115,6 +115,9 @@ forms = Table(
     Column("active", Boolean, nullable=False),
     Column("document", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("updated_at", UtcDateTime),
+    Column("updated_by", String(64)),
 )
 """Hosted forms: what they ask and say."""
 
@@ -153,3 +156,13 @@ sources = Table(
     Column("updated_at", UtcDateTime, nullable=False),
 )
 """Other tools that may post without a key of ours: what they are, and how they are believed."""
+form_versions = Table(
+    "form_versions",
+    metadata,
+    Column("form_id", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(64)),
+)
+"""Every version a form has had: what somebody consented to is what they were shown."""

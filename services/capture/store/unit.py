@@ -13,6 +13,7 @@ from services.capture.store.aggregates import (
     ACTIVITIES,
     BAD_SUBMISSIONS,
     DECLARED,
+    FORM_VERSIONS,
     FORMS,
     LEADS,
     REREADS,
@@ -64,6 +65,7 @@ class Capture(Unit):
         self.forms = self.rows(FORMS)
         self.synonyms = self.rows(SYNONYMS)
         self.rereads = self.rows(REREADS)
+        self.form_versions = self.rows(FORM_VERSIONS)
         self.catalogue = catalogue or Catalogue()
         self._answered: dict[str, Taken] = {}
         self._new_names: set[str] = set()

@@ -106,7 +106,7 @@ def test_the_navigation_knows_the_place_and_the_other_addresses() -> None:
         (None, ["Form"]),
         (Role.REP, ["Inbox", "Leads", "Definitions", "Notifications"]),
         (Role.MANAGER, ["Inbox", "Board", "Leads", "Definitions", "Notifications"]),
-        (Role.MARKETER, ["Leads", "Definitions", "Fields", "Feedback", "Form"]),
+        (Role.MARKETER, ["Leads", "Definitions", "Fields", "Feedback", "Forms"]),
         (
             Role.ADMIN,
             [
@@ -118,7 +118,7 @@ def test_the_navigation_knows_the_place_and_the_other_addresses() -> None:
                 "Feedback",
                 "Reps",
                 "Accounts",
-                "Form",
+                "Forms",
             ],
         ),
     ],
