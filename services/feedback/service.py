@@ -9,6 +9,7 @@ from services.feedback.looking import Looking
 from services.feedback.settings import Settings
 from services.feedback.store import retention
 from services.feedback.store.unit import Feedback
+from services.feedback.tail import Tail
 from services.feedback.web import pages
 from shared.contracts.topics import topics_read_by
 from shared.runtime.consumer import Consumer
@@ -29,10 +30,14 @@ FORGET_SECONDS: Final = 3600
 def build(settings: Settings, infra: Infra) -> Service:
     """Learns from what reps say and deals do, and proposes a better lead definition."""
     db, clock = infra.db, infra.clock
-    transactions = Transactions(
-        db, clock, lambda now, conn: Feedback(now, conn, heard=looking.heard)
-    )
+    transactions = Transactions(db, clock, lambda now, conn: Feedback(now, conn, heard=heard))
     jobs = Jobs("feedback.jobs")
+    tail = Tail(db)
+
+    def heard() -> None:
+        looking.heard()
+        tail.heard()
+
     looking = Looking(
         transactions,
         jobs,
@@ -41,7 +46,7 @@ def build(settings: Settings, infra: Infra) -> Service:
     )
     app = create_app(NAME, "feedback", infra, description="What sales says back to marketing.")
     stuck_after = settings.stuck_after()
-    app.include_router(http.router(transactions, stuck_after, looking.look, infra.peers))
+    app.include_router(http.router(transactions, stuck_after, looking.look, infra.peers, tail))
     app.include_router(pages.router(transactions, stuck_after, looking.look))
     consumer = Consumer(
         NAME, topics_read_by(NAME), HANDLERS, transactions, infra.bus, linger=LINGER_SECONDS
@@ -57,5 +62,12 @@ def build(settings: Settings, infra: Infra) -> Service:
         db=db,
         migrations=MIGRATIONS,
         # Stopped in reverse: a job ends before what waits for it.
-        parts=[consumer, looking, jobs, forgetting, *standard_parts(infra, NAME, transactions)],
+        parts=[
+            consumer,
+            looking,
+            jobs,
+            forgetting,
+            tail,
+            *standard_parts(infra, NAME, transactions),
+        ],
     )

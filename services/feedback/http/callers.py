@@ -9,7 +9,8 @@ from shared.access import Principal, Role, allow
 Recorder = Annotated[
     Principal, Depends(allow(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN, Role.SERVICE))
 ]
-Reader = Annotated[Principal, Depends(allow(Role.MARKETER, Role.ADMIN, Role.SERVICE))]
+may_read = allow(Role.MARKETER, Role.ADMIN, Role.SERVICE)
+Reader = Annotated[Principal, Depends(may_read)]
 LeadReader = Annotated[
     Principal, Depends(allow(Role.REP, Role.MANAGER, Role.MARKETER, Role.ADMIN, Role.SERVICE))
 ]

@@ -1,19 +1,18 @@
-"""Events, figures and hints."""
+"""Figures and hints."""
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from services.feedback.domain.hints import capture_hints, routing_hints
-from services.feedback.http.callers import Limit, Reader
+from services.feedback.http.callers import Reader
 from services.feedback.store import queries
 from services.feedback.store.figures import metrics
 from services.feedback.store.hints import newest_answers
 from services.feedback.store.unit import Feedback
 from shared.contracts.vocabulary import Stage
-from shared.runtime.paging import decode_number, listing
 from shared.runtime.unit import Transactions
 
 
@@ -21,29 +20,14 @@ def add_figures(
     api: APIRouter, transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta]
 ) -> None:
     """What marketing reads; a lead may stay in a stage for ``stuck_after``."""
-    _add_events(api, transactions, stuck_after)
+    _add_figures(api, transactions, stuck_after)
     _add_hints(api, transactions)
 
 
-def _add_events(
+def _add_figures(
     api: APIRouter, transactions: Transactions[Feedback], stuck_after: Mapping[Stage, timedelta]
 ) -> None:
     db, clock = transactions.db, transactions.clock
-
-    @api.get("/events", tags=["events"])
-    async def get_events(
-        _: Reader,
-        cursor: str | None = None,
-        event_type: Annotated[str | None, Query(alias="type", max_length=120)] = None,
-        limit: Limit = 100,
-    ) -> dict[str, Any]:
-        """Feedback events in order, as CloudEvents. ``next_cursor`` is null when nothing came after
-        ``cursor``: keep that one and ask again later."""
-        place = decode_number(cursor)
-        items, last = await db.read(
-            lambda conn: queries.events_after(conn, place, limit, event_type)
-        )
-        return listing(items, last)
 
     @api.get("/metrics", tags=["figures"])
     async def get_metrics(_: Reader) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from services.feedback.domain.learning import Choices, Schedule
@@ -20,7 +19,6 @@ from services.feedback.store.aggregates import (
 )
 from services.feedback.store.tables import (
     definitions,
-    feedback_log,
     lead_stages,
     log_head,
     outcomes,
@@ -117,22 +115,6 @@ def lead_history(conn: Connection, lead_id: str) -> dict[str, Any] | None:
         "outcomes": [dict(row._mapping) for row in conn.execute(told)],
         "waiting_outcomes": [one.document() for one in waiting],
     }
-
-
-def events_after(
-    conn: Connection, place: int, limit: int, event_type: str | None = None
-) -> tuple[list[dict[str, Any]], int | None]:
-    """Feedback events behind a place in the log, in order, and the place of the last one."""
-    query = (
-        select(feedback_log.c.seq, feedback_log.c.event)
-        .where(feedback_log.c.seq > place)
-        .order_by(feedback_log.c.seq)
-        .limit(limit)
-    )
-    if event_type is not None:
-        query = query.where(feedback_log.c.type == event_type)
-    rows = conn.execute(query).all()
-    return [orjson.loads(row.event) for row in rows], rows[-1].seq if rows else None
 
 
 def list_proposals(

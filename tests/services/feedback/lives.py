@@ -15,7 +15,7 @@ from services.feedback.domain.samples import Label
 from services.feedback.handlers import learning
 from services.feedback.service import MIGRATIONS, NAME
 from services.feedback.settings import Settings
-from services.feedback.store import figures, queries, samples
+from services.feedback.store import feedback_log, figures, queries, samples
 from services.feedback.store.status import followed_up
 from services.feedback.store.unit import Feedback as Unit
 from shared.bus.api import Received, TopicPartition
@@ -325,7 +325,8 @@ class Feedback:
 
     async def log(self) -> list[dict[str, Any]]:
         """All feedback events."""
-        return (await self.ask(queries.events_after, 0, 100_000))[0]
+        found = await self.ask(feedback_log.after, 0, 100_000)
+        return [orjson.loads(one.event) for one in found.events]
 
     def _message(self, event: Event[Any]) -> Received:
         topic = event.data.topic
