@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.feedback.domain.event_filter import EventFilter
 from services.feedback.domain.learning import Choices, Schedule
 from services.feedback.domain.outcomes import Outcome, WaitingOutcome
 from services.feedback.domain.people import Person
@@ -26,6 +27,7 @@ from services.feedback.domain.stages import (
     Phase,
     Place,
 )
+from services.feedback.domain.webhooks import Webhook
 from services.feedback.store.tables import (
     attempts,
     definitions,
@@ -40,6 +42,7 @@ from services.feedback.store.tables import (
     samples,
     stage_changes,
     waiting_outcomes,
+    webhooks,
 )
 from shared.contracts.vocabulary import RejectReason, Stage
 from shared.db.aggregates import Aggregate, Selection
@@ -56,6 +59,13 @@ class Answered:
     fingerprint: str
     answer: Mapping[str, Any]
     created_at: datetime
+
+
+def _event_filter(stored: Mapping[str, Any]) -> EventFilter:
+    types, sources, campaigns, reasons = (
+        tuple(stored[name]) for name in ("types", "sources", "campaigns", "reasons")
+    )
+    return EventFilter(types, sources, campaigns, reasons, stored["lead_id"])
 
 
 def _lead_row(lead: Lead) -> dict[str, Any]:
@@ -165,6 +175,15 @@ SAMPLES = Aggregate(samples, Sample, on_conflict="replace")
 """Never loaded: a newer one takes the place of the one with its key."""
 PEOPLE = Aggregate(people, Person, on_conflict="replace", decode={"words": tuple})
 """Never loaded, like samples."""
+WEBHOOKS = Aggregate(webhooks, Webhook, decode={"wanted": _event_filter})
+DUE_WEBHOOKS = Selection[Webhook](
+    "active AND place < :newest AND next_at <= :now "
+    "AND (lease_until IS NULL OR lease_until <= :now)",
+    lambda one, given: one.active and one.place < given["newest"] and one.due_at() <= given["now"],
+    order="next_at, webhook_id",
+    sort=lambda one: (one.next_at, one.webhook_id),
+)
+"""Webhooks that there may be something for and nobody sends to, who waits longest first."""
 CHOICES = Aggregate(
     learning_settings,
     Choices,

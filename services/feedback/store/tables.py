@@ -202,6 +202,35 @@ log_head = Table(
 """One row: the newest number of the log. Whoever writes to the log holds it until the commit, so
 numbers become visible in their order and a cursor never passes one that is still to come."""
 
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook_id", String(64), primary_key=True),
+    Column("name", String(120), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("wanted", Json, nullable=False),
+    Column("secret", String(120), nullable=False),
+    Column("old_secret", String(120)),
+    Column("old_secret_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("edition", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("ended_because", String(200)),
+    Column("ended_at", UtcDateTime),
+    Column("place", BigInteger, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("delivered_at", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", UtcDateTime),
+    Column("failed_at", UtcDateTime),
+    Column("error", String(200)),
+    Column("lease", String(64)),
+    Column("lease_until", UtcDateTime),
+)
+"""Where events are sent, how far each address has come, and who sends to it right now."""
+
 definitions = Table(
     "definitions",
     metadata,

@@ -27,13 +27,14 @@ from services.feedback.store.aggregates import (
     SAMPLES,
     STAGE_CHANGES,
     WAITING_OUTCOMES,
+    WEBHOOKS,
 )
 from shared.runtime.unit import Unit
 
 
 class Feedback(Unit):
     """One transaction of feedback. ``heard`` is called once there are new answers, another
-    definition or other wishes."""
+    definition or other wishes, ``sendable`` once a webhook may be sent to that could not before."""
 
     service = "feedback"
 
@@ -42,6 +43,7 @@ class Feedback(Unit):
         now: datetime,
         conn: Connection | None = None,
         heard: Callable[[], None] | None = None,
+        sendable: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(now, conn)
         self.leads = self.rows(LEADS)
@@ -57,9 +59,11 @@ class Feedback(Unit):
         self.choices = self.rows(CHOICES)
         self.looks = self.rows(LOOKS)
         self.people = self.rows(PEOPLE)
+        self.webhooks = self.rows(WEBHOOKS)
         self._found_by: dict[str, Person] = {}
         self._became_mqls: list[str] = []
         self._heard = heard
+        self._sendable = sendable
 
     def lead(self, lead_id: str) -> Lead:
         """A loaded lead; a new one when nothing is known of it."""
@@ -109,6 +113,11 @@ class Feedback(Unit):
     def schedule(self) -> Schedule:
         """Where the looks at the answers stand."""
         return self.looks.fetch(ROW) or Schedule()
+
+    def sendable(self) -> None:
+        """A webhook may be sent to that could not before."""
+        if self._sendable is not None:
+            self.after_commit(self._sendable)
 
     def write(self) -> None:
         """Write what changed, and last of all number the events for readers with a cursor."""

@@ -15,6 +15,7 @@ from deploy.web import app as web
 from services.feedback.service import MIGRATIONS, NAME, build
 from services.feedback.settings import Settings
 from services.feedback.tail import Tail
+from services.feedback.webhook_sender import WebhookSender
 from shared.access import Access, Role
 from shared.bus.api import TopicPartition
 from shared.bus.local import LocalBus
@@ -29,7 +30,7 @@ from shared.runtime.service import Infra, Service
 from shared.web.links import Links
 from tests.services.feedback.lives import START, Feedback, Life
 
-TELLING = (Tail,)
+TELLING = (Tail, WebhookSender)
 """The parts that run here; what else feedback does is not needed to be told of events."""
 
 
@@ -56,10 +57,25 @@ class Marketing:
         self.answered += lives
         return lives
 
+    async def webhook(self, url: str, **values: Any) -> dict[str, Any]:
+        """A new webhook."""
+        response = await self.client.post("/feedback/v1/webhooks", json={"url": url, **values})
+        assert response.status_code == 201, response.text
+        return response.json()
+
     async def get(self, path: str, **params: Any) -> Any:
         response = await self.client.get(f"/feedback/v1/{path}", params=params)
         assert response.status_code == 200, response.text
         return response.json()
+
+    async def until(self, hook: dict[str, Any], **equal: Any) -> dict[str, Any]:
+        """The webhook, once it is like this."""
+        async with asyncio.timeout(20):
+            while True:
+                found = await self.get(f"webhooks/{hook['webhook_id']}")
+                if all(found[name] == value for name, value in equal.items()):
+                    return found
+                await asyncio.sleep(0.02)
 
     async def events(self, **params: Any) -> list[dict[str, Any]]:
         """All of them, page by page."""
