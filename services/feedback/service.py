@@ -63,7 +63,7 @@ def build(settings: Settings, infra: Infra) -> Service:
     app.include_router(
         http.router(transactions, stuck_after, looking.look, infra.peers, tail, outgoing)
     )
-    app.include_router(pages.router(transactions, stuck_after, looking.look))
+    app.include_router(pages.router(transactions, stuck_after, looking.look, outgoing))
     consumer = Consumer(
         NAME, topics_read_by(NAME), HANDLERS, transactions, infra.bus, linger=LINGER_SECONDS
     )

@@ -17,13 +17,14 @@ from services.feedback.store.names import leads_told
 from services.feedback.store.status import followed_up, learning_status
 from services.feedback.store.unit import Feedback
 from services.feedback.web import evidence as shown_by
-from services.feedback.web import lead_pages, learning_pages, proposal_pages
+from services.feedback.web import lead_pages, learning_pages, proposal_pages, webhook_pages
 from services.feedback.web.hinting import areas, in_short
 from services.feedback.web.proposal_view import follow_up, proposal_view
 from services.feedback.web.shell import Marketer, page
 from services.feedback.web.standing import standing
 from services.feedback.web.view import figures_view
 from shared.contracts.vocabulary import Stage
+from shared.runtime.outgoing import Outgoing
 from shared.runtime.unit import Transactions
 from shared.web.links import Links
 
@@ -35,14 +36,17 @@ def router(
     transactions: Transactions[Feedback],
     stuck_after: Mapping[Stage, timedelta],
     look: Callable[[], None],
+    outgoing: Outgoing,
 ) -> APIRouter:
-    """All pages under ``/feedback/``; ``look`` has a look that was asked for seen to at once."""
+    """All pages under ``/feedback/``; ``look`` has a look that was asked for seen to at once,
+    ``outgoing`` calls webhooks."""
     pages = APIRouter(prefix="/feedback", include_in_schema=False)
     _add_overview(pages, transactions, stuck_after)
     _add_hints(pages, transactions)
     lead_pages.add(pages, transactions)
     proposal_pages.add(pages, transactions)
     learning_pages.add(pages, transactions, look)
+    webhook_pages.add(pages, transactions, outgoing)
     return pages
 
 

@@ -20,6 +20,7 @@ PLACES: Final = (
     ("Proposals", "/feedback/proposals"),
     ("Learning", "/feedback/learning"),
     ("Hints", "/feedback/hints"),
+    ("Webhooks", "/feedback/webhooks"),
 )
 
 
