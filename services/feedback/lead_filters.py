@@ -20,15 +20,16 @@ def _day_or_time(value: Any) -> Any:
     return value
 
 
-def _blank_is_none(value: Any) -> Any:
+def blank_is_none(value: Any) -> Any:
+    """What a form sends for a field that is left empty."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Text = Annotated[Annotated[str, Field(max_length=400)] | None, BeforeValidator(_blank_is_none)]
+Text = Annotated[Annotated[str, Field(max_length=400)] | None, BeforeValidator(blank_is_none)]
 Moment = Annotated[
     Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC))] | None,
     BeforeValidator(_day_or_time),
-    BeforeValidator(_blank_is_none),
+    BeforeValidator(blank_is_none),
 ]
 Stages = Annotated[
     list[Stage],

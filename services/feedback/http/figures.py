@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from services.feedback.domain.hints import capture_hints, routing_hints
+from services.feedback.domain.slices import By
+from services.feedback.figure_filters import BreakdownFilters, slice_json
+from services.feedback.figures_table import figures_table
 from services.feedback.http.callers import Reader
 from services.feedback.store import queries
+from services.feedback.store.breakdown import breakdown
 from services.feedback.store.figures import metrics
 from services.feedback.store.hints import newest_answers
 from services.feedback.store.unit import Feedback
@@ -30,9 +35,31 @@ def _add_figures(
     db, clock = transactions.db, transactions.clock
 
     @api.get("/metrics", tags=["figures"])
-    async def get_metrics(_: Reader) -> dict[str, Any]:
-        """Funnel, acceptance, reasons, SLA, times and conversion; rates with 95 % intervals."""
-        return await db.read(lambda conn: metrics(conn, clock.now()))
+    async def get_metrics(_: Reader, asked: Annotated[BreakdownFilters, Query()]) -> dict[str, Any]:
+        """Funnel, acceptance, reasons, SLA, times and conversion; rates with 95 % intervals.
+
+        Of a period each figure takes those who entered its stage in it. ``by`` adds a
+        ``breakdown``."""
+        part, by, now = asked.part(), asked.by, clock.now()
+        found = await db.read(lambda conn: metrics(conn, now, part))
+        found["slice"] = slice_json(part)
+        if by is not None:
+            found["breakdown"] = await db.read(lambda conn: breakdown(conn, now, by, part))
+        return found
+
+    @api.get("/metrics.csv", tags=["figures"], response_class=Response)
+    async def download_metrics(_: Reader, asked: Annotated[BreakdownFilters, Query()]) -> Response:
+        """The figures by source, or what ``by`` says, as a table."""
+        part, by, now = asked.part(), asked.by or By.SOURCE, clock.now()
+        found = await db.read(lambda conn: breakdown(conn, now, by, part))
+        return Response(
+            figures_table(found),
+            media_type="text/csv; charset=utf-8",
+            headers={
+                "Content-Disposition": f'attachment; filename="figures-by-{by}.csv"',
+                "Cache-Control": "no-store",
+            },
+        )
 
     @api.get("/stages", tags=["figures"])
     async def get_stages(_: Reader) -> dict[str, Any]:

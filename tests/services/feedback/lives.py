@@ -64,6 +64,7 @@ class Life:
     lead_id: str = field(default_factory=new_id)
     version: int = 1
     source: str | None = "search"
+    campaign: str | None = "autumn"
     criteria: tuple[str, ...] = ("size",)
     at: datetime = START
     stage: Stage = Stage.INQUIRY
@@ -82,7 +83,7 @@ class Life:
         return self
 
     def captured(self) -> "Life":
-        attribution = Attribution(utm_source=self.source, utm_campaign="autumn")
+        attribution = Attribution(utm_source=self.source, utm_campaign=self.campaign)
         return self._tell(
             Stage.INQUIRY,
             LeadCaptured(
@@ -182,7 +183,7 @@ class Life:
             "score": 10 * len(self.criteria),
             "threshold": 10,
             "facts": self.facts,
-            "attribution": Attribution(utm_source=self.source, utm_campaign="autumn"),
+            "attribution": Attribution(utm_source=self.source, utm_campaign=self.campaign),
             "contributions": [*contributions, unmet],
             "captured_at": START,
             "decided_at": self.at,
