@@ -26,6 +26,7 @@ from rich.table import Table
 from dev.parts.process import free_port
 from dev.stack import LEADLOOP, Process, Stack, embedded
 from tests.bench import scale
+from tests.bench.desk import DESK
 from tests.bench.load import Tally, drive, percentile
 from tests.bench.measure import (
     CONSUMED,
@@ -61,6 +62,7 @@ class Bench:
         self.seconds: float = given.seconds
         self.turns: int = given.turns
         self.only = set(given.only.split(",")) if given.only else set()
+        self.stored: int = given.leads
         self.table = Table("what", "measured", "ratio", "aim", title="Leadloop benchmarks")
         self.console = Console(width=110)
         self.bare_rate = 0.0
@@ -83,6 +85,9 @@ class Bench:
         ):
             if not self.only or name in self.only:
                 await part()
+        for name, measure in DESK.items():
+            if {"desk", name} & self.only:  # minutes each: only when asked for
+                await measure(self)
         self.console.print(self.table)
 
     # --- one process -------------------------------------------------------------------------
@@ -465,7 +470,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of one measurement")
     parser.add_argument("--turns", type=int, default=3, help="turns of a comparison")
-    parser.add_argument("--only", default="", help="start,accept,trickle,embedded,stack,…")
+    parser.add_argument("--only", default="", help="start,accept,…,desk,desk-leads,…")
+    parser.add_argument(
+        "--leads", type=int, default=1_000_000, help="leads in the list that desk-leads asks"
+    )
     parser.add_argument(
         "--scale", type=int, nargs="?", const=1_000_000, default=0,
         help="compare with so many leads stored, and nothing else",

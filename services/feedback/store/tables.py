@@ -42,7 +42,10 @@ lead_stages = Table(
     Column("criteria", Json, nullable=False),
     Column("rep_id", String(200)),
     *(Column(f"first_{stage.lower()}_at", UtcDateTime) for stage in MILESTONES),
-    Index("lead_stages_by_stage", "stage", "since"),
+    Index("lead_stages_by_stage", "stage", "since", "lead_id"),
+    Index("lead_stages_of_stage", "stage", "lead_id"),
+    Index("lead_stages_by_since", "since", "lead_id"),
+    Index("lead_stages_by_score", "score", "lead_id"),
     Index("lead_stages_by_mql", "first_mql_at"),
     Index("lead_stages_by_rep", "rep_id", "lead_id"),
     Index(

@@ -9,8 +9,11 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
 from services.feedback.domain.people import person_of, wanted
+from services.feedback.store import leads
+from services.feedback.store.tables import lead_stages
 from shared.access import Role
 from shared.contracts.envelope import Event
 from shared.contracts.events import ContactUpdated, LeadCaptured
@@ -127,6 +130,47 @@ async def test_page_by_page(desk: httpx.AsyncClient) -> None:
             asked["cursor"] = page["next_cursor"]
         assert seen == [lead_of(name) for name in whole], sort
         assert len(seen) == 4
+
+
+async def test_page_by_page_with_what_is_unknown(desk: httpx.AsyncClient, callers: Callers) -> None:
+    unknown = [lead_of("ines"), lead_of("nobody")]
+    change = update(lead_stages).where(lead_stages.c.lead_id.in_(unknown))
+    await callers.feedback.db.write(
+        lambda conn: conn.execute(change.values(since=None, score=None))
+    )
+    order = ["ines", "nobody", "bob", "odd"]
+    for rising in ("since", "score"):
+        assert await names(desk, sort=rising) == order
+        assert await names(desk, sort=f"-{rising}") == order[::-1]
+        for sort, wanted_order in ((rising, order), (f"-{rising}", order[::-1])):
+            seen: list[str] = []
+            asked: dict[str, Any] = {"sort": sort, "limit": 1}
+            while len(seen) < 5:
+                page = (await desk.get("/feedback/v1/leads", params=asked)).json()
+                seen += [one["lead_id"] for one in page["items"]]
+                if page["next_cursor"] is None:
+                    break
+                asked["cursor"] = page["next_cursor"]
+            assert seen == [lead_of(name) for name in wanted_order], sort
+
+
+@pytest.mark.parametrize("scanned", [1, 3, 100])
+async def test_frequent_words_find_the_same(
+    desk: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, scanned: int
+) -> None:
+    monkeypatch.setattr(leads, "FEW", 0)
+    monkeypatch.setattr(leads, "SCANNED", scanned)
+    assert {typed: await names(desk, q=typed) for typed in FOUND_BY} == FOUND_BY
+    assert await names(desk, q="example", sort="since") == ["ines", "bob", "odd"]
+    assert await names(desk, q="example", stage=["ACCEPTED", "NURTURE"]) == ["odd", "ines"]
+    assert await names(desk, q="costa", limit=1) == ["bob"]
+    for typed, found in FOUND_BY.items():
+        asked = {"q": typed, "count": True}
+        counted = (await desk.get("/feedback/v1/leads", params=asked)).json()["count"]
+        assert counted == len(found), typed
+    monkeypatch.setattr(leads, "COUNTED", 1)
+    counted = (await desk.get("/feedback/v1/leads", params={"q": "ex", "count": True})).json()
+    assert counted["count"] == 2, "more than are counted"
 
 
 async def test_what_cannot_be_asked(desk: httpx.AsyncClient) -> None:
