@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -47,7 +48,8 @@ class Aggregate(Generic[T]):
     faster, and ``Conflict`` is raised. ``on_conflict`` says what to do about a row whose key is
     taken; with ``replace`` and ``ignore`` rows need not be loaded to be put. ``in_order`` updates
     rows one after the other, where a unique index allows no other order. ``fixed`` names columns
-    that never change once a row is there.
+    that never change once a row is there. ``alike`` names JSON columns that hold the same in many
+    rows: each text is read once, and the rows share what it says, which nobody may change.
 
     ``decode`` turns a column's value (JSON already read) into the field's. Where fields and columns
     differ, ``row`` gives an instance's columns and ``item`` makes an instance of them.
@@ -64,6 +66,7 @@ class Aggregate(Generic[T]):
         on_conflict: OnConflict = "fail",
         in_order: bool = False,
         fixed: Sequence[str] = (),
+        alike: Sequence[str] = (),
         decode: Mapping[str, Callable[[Any], Any]] | None = None,
         row: Callable[[T], Mapping[str, Any]] | None = None,
         item: Callable[[Mapping[str, Any]], T] | None = None,
@@ -74,6 +77,7 @@ class Aggregate(Generic[T]):
         self.on_conflict = on_conflict
         self.in_order = in_order
         self.fixed = frozenset(fixed)
+        self.alike = frozenset(alike)
         self.fence = tuple(fence)
         # As plain texts: orjson takes no subclass, which SQLAlchemy's names are, as a key.
         self.key = tuple(key) or tuple(str(column.name) for column in table.primary_key)
@@ -107,7 +111,10 @@ class Aggregate(Generic[T]):
 
     def select(self, condition: str, tail: str = "") -> str:
         """SQL for the rows for which ``condition`` holds."""
-        names = ", ".join(f'"{name}"' for name in self.columns)
+        names = ", ".join(
+            f'CAST("{name}" AS text) AS "{name}"' if name in self.alike else f'"{name}"'
+            for name in self.columns
+        )
         return f'SELECT {names} FROM "{self.table.name}" WHERE {condition} {tail}'  # noqa: S608
 
     def query(self) -> Select[Any]:
@@ -162,7 +169,12 @@ class Codec(Generic[T]):
         self._decoders = [
             (at, decoder)
             for at, (name, kind) in enumerate(zip(columns, kinds, strict=True))
-            if (decoder := _decoder(kind, self._sqlite, decode.get(name))) is not None
+            if (
+                decoder := _reads_once(decode.get(name))
+                if name in aggregate.alike
+                else _decoder(kind, self._sqlite, decode.get(name))
+            )
+            is not None
         ]
         typed = list(zip(columns, kinds, strict=True))
         names = ", ".join(f'"{name}"' for name in columns)
@@ -324,6 +336,17 @@ def _decoder(
     if stored is None or decode is None:
         return stored or decode
     return lambda value: decode(stored(value))
+
+
+def _reads_once(decode: Callable[[Any], Any] | None) -> Callable[[str], Any]:
+    """The value of a JSON text, which is read when it comes for the first time."""
+
+    @lru_cache(maxsize=4096)
+    def read(text: str) -> Any:
+        value = orjson.loads(text)
+        return value if decode is None or value is None else decode(value)
+
+    return read
 
 
 def _tuple_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:

@@ -33,6 +33,7 @@ def change_rep(unit: Routing, rep_id: str, changes: Mapping[str, Any]) -> Rep:
     Raises Problem 404, 422.
     """
     unit.pool()
+    unit.credit_absent()
     before = unit.reps.get(rep_id)
     if before is None:
         raise Problem(404, "No such rep", "There is no rep with this id.")

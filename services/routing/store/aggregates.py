@@ -83,6 +83,7 @@ REPS = Aggregate(
     reps,
     Rep,
     fixed=("created_at",),
+    alike=("skills", "languages", "territories", "hours", "leave"),
     decode={
         "status": Status,
         "skills": tuple,

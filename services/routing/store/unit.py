@@ -113,6 +113,7 @@ class Routing(Unit):
         self._records = records or Records()
         self._recording: Recording | None = None
         self._pool: Pool | None = None
+        self._credited: set[str] = set()
         self._policy: Policy | None = None
         self._accounts: Accounts | None = None
         self._teams: dict[str, Team] | None = None
@@ -227,17 +228,17 @@ class Routing(Unit):
 
     def assign(self, assignment: Assignment, group: Group) -> None:
         """Give a lead that is shared in this group to a rep, and count it."""
-        for standing in self.pool().give(assignment.rep_id, group):
-            rep = self.reps.get(standing.rep_id)
-            assert rep is not None
-            self.reps.put(
-                replace(
-                    rep,
-                    assigned=standing.assigned,
-                    calibration=standing.calibration,
-                    last_turn=standing.last_turn,
-                )
-            )
+        given, *absent = self.pool().give(assignment.rep_id, group)
+        rep = self.reps.get(given.rep_id)
+        assert rep is not None
+        counted = replace(
+            rep,
+            assigned=given.assigned,
+            calibration=given.calibration,
+            last_turn=given.last_turn,
+        )
+        self.reps.put(counted)
+        self._credited.update([one.rep_id for one in absent])
         self.assignments.put(assignment)
         if self._of_lead is not None:
             self._of_lead.setdefault(assignment.lead_id, []).append(assignment.assignment_id)
@@ -249,6 +250,15 @@ class Routing(Unit):
         if self._recording is None:
             self._recording = Recording.begin(new_id(), self._records.head, pool)
         return self._recording.pool_id, self._recording.step(pool, decision.rep_id)
+
+    def credit_absent(self) -> None:
+        """Put what the pool has credited to those who are not at work into their rows: once for a
+        batch, because each lead that is given credits all of them."""
+        credited, self._credited = self._credited, set()
+        for rep_id in sorted(credited):
+            rep = self.reps.get(rep_id)
+            assert rep is not None
+            self.reps.put(replace(rep, calibration=self.pool().reps[rep_id].calibration))
 
     def give_turn_back(self, rep_id: str) -> None:
         """A lead that was nothing for this rep does not count as one they had."""
@@ -266,6 +276,7 @@ class Routing(Unit):
         self.after_commit(lambda: self._wakes.retry(0))
 
     def write(self) -> None:
+        self.credit_absent()
         self._tell()
         self._count()
         self._wake()

@@ -5,11 +5,12 @@ and prints what it took.
 """
 
 import cProfile
+import gc
 import pstats
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final, cast
 
 import orjson
@@ -35,7 +36,7 @@ ALWAYS: Final = {
     for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 }
 """Working hours that have to be looked at, and are always."""
-LONG_AWAY: Final = (Leave(date(2000, 1, 1), date(2100, 1, 1)),)
+ON_LEAVE: Final = (Leave(date.today() - timedelta(days=3), date.today() + timedelta(days=3)),)
 
 
 class Watched(Routing):
@@ -63,7 +64,7 @@ def staffed(url: str, reps: int, away: int = 0, capacity: int = 1_000_000) -> Da
                 Rep(
                     f"rep-{number:04}", f"Rep {number}", None, 1 + number % 3, capacity,
                     Status.AVAILABLE, "Europe/Berlin", now, hours=ALWAYS,
-                    leave=LONG_AWAY if number < away else (),
+                    leave=ON_LEAVE if number < away else (),
                 )
             )  # fmt: skip
 
@@ -127,6 +128,8 @@ def main() -> None:
     profile = cProfile.Profile() if asked.get("profile") else None
     if profile:
         profile.enable()
+    gc.freeze()  # as the product does
+    gc.set_threshold(20_000, 20, 20)
     began, used = time.perf_counter(), time.process_time()
     for start in range(0, len(messages), batch):
         consumer.process_here(messages[start : start + batch])

@@ -30,7 +30,8 @@ def hours(*periods: tuple[str, str]) -> dict[str, list[tuple[str, str]]]:
 
 
 def at(unit: Routing, moment: datetime) -> Routing:
-    """The next transaction, at this moment, on the same rows."""
+    """The next transaction, at this moment, on the rows that this one leaves."""
+    unit.write()
     later = Routing(moment)
     for mine, theirs in zip(later._rows, unit._rows, strict=True):
         mine.hold(list(theirs))
@@ -73,6 +74,18 @@ def test_nobody_comes_to_work_to_find_a_flood() -> None:
     happen(morning, *(mql() for _ in range(9)))
     got = [one.rep_id for one in morning.assignments if one.assigned_at == morning.now]
     assert 2 <= got.count("ana") <= 4
+
+
+def test_who_is_changed_at_night_keeps_what_they_missed() -> None:
+    unit = unit_of(rep("ana", 999, hours=OFFICE), rep("ben", 999), rep("chloe", 999))
+    unit.now = NIGHT
+    happen(unit, *(mql() for _ in range(60)))
+    setting_up.change_rep(unit, "ana", {"capacity": 99})
+    happen(unit, *(mql() for _ in range(6)))
+    later = at(unit, NIGHT)
+    ana = later.reps.get("ana")
+    assert ana is not None
+    assert (ana.capacity, round(ana.calibration, 6)) == (99, 33.0)
 
 
 def test_the_clock_stands_still_at_night() -> None:
