@@ -26,7 +26,7 @@ from rich.table import Table
 from dev.parts.process import free_port
 from dev.stack import LEADLOOP, Process, Stack, embedded
 from tests.bench import scale
-from tests.bench.desk import DESK
+from tests.bench.desk.parts import DESK
 from tests.bench.load import Tally, drive, percentile
 from tests.bench.measure import (
     CONSUMED,

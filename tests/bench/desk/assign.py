@@ -67,7 +67,9 @@ async def measure(report: Report) -> None:
             for number, setting in enumerate(SETTINGS):
                 url = make(setting.dialect, f"assign{turn}x{number}")
                 staffed(url, setting.reps, setting.away).close()
-                found[setting].append(hand_out(url, setting.workers))
+                took = hand_out(url, setting.workers)
+                found[setting].append(took)
+                report.console.print(f"  {setting.dialect}, {setting.words}: {took.rate:,.0f}/s")
     table = Table(
         "handing out", "leads/s", "ratio", "processor time a lead", "waited", "pool held",
         title=f"batches of {BATCH}; ratio to 10 reps and one process on the same database",

@@ -23,7 +23,7 @@ from shared.bus.api import Received
 from shared.contracts.envelope import Event, headers_of
 from shared.contracts.events import Attribution, Contribution, LeadQualified
 from shared.contracts.ids import new_id
-from shared.db import inbox
+from shared.db import inbox, outbox
 from shared.db.database import Database
 from shared.runtime.clock import SystemClock
 from shared.runtime.consumer import Consumer
@@ -102,26 +102,25 @@ def _received(offset: int, partition: int) -> Received:
     return Received(TOPIC, partition, offset, data.key(), event.value(), headers)
 
 
-def consumer_of(db: Database, partition: int = 0) -> Consumer[Any]:
-    """Routing's consumer without a bus: it is handed what it is to handle."""
+def consumer_of(db: Database, held: list[float], partition: int = 0) -> Consumer[Any]:
+    """Routing's consumer without a bus: it is handed what it is to handle. ``held`` gets how long
+    each transaction had the pool to itself."""
     with db.begin() as conn:
         inbox.positions(conn, NAME, [(TOPIC, partition)])
     transactions = Transactions(db, SystemClock(), Watched)
 
-    def told(_: object) -> None:
+    def told(rows: Sequence[outbox.Row]) -> None:
         held.append(time.perf_counter() - Watched.held_since)
 
-    held: list[float] = []
     transactions.told = told
-    consumer = Consumer(NAME, [TOPIC], HANDLERS, transactions, cast(Any, None))
-    consumer.held = held  # type: ignore[attr-defined]
-    return consumer
+    return Consumer(NAME, [TOPIC], HANDLERS, transactions, cast(Any, None))
 
 
 def main() -> None:
     asked = orjson.loads(sys.stdin.readline())
     db = Database.open(asked["url"], NAME)
-    consumer = consumer_of(db, asked["partition"])
+    held: list[float] = []
+    consumer = consumer_of(db, held, asked["partition"])
     messages, batch = qualified(asked["leads"], asked["partition"]), asked["batch"]
     print("ready", flush=True)
     sys.stdin.readline()
@@ -141,7 +140,7 @@ def main() -> None:
         "began": began,
         "ended": ended,
         "waited": Watched.waited,
-        "held": sum(consumer.held),  # type: ignore[attr-defined]
+        "held": sum(held),
         "processor": time.process_time() - used,
     }
     print(orjson.dumps(told).decode(), flush=True)
