@@ -135,10 +135,15 @@ class Assignment:
             return self.due_at
         return min(self.warn_at, self.due_at)
 
+    def not_before(self, now: datetime) -> datetime:
+        """Now, or when something happened to it last, if that is later: a transaction that had to
+        wait for others began before them, and clocks are set back."""
+        known = (self.assigned_at, self.acknowledged_at, self.answered_at)
+        return max(now, *(one for one in known if one is not None))
+
     def closed(self, why: str, now: datetime) -> "Assignment":
         """The rep owns the lead no longer; an attempt that waited counts as expired."""
-        # A transaction that had to wait for others may have begun before this was assigned.
-        at = max(now, self.assigned_at)
+        at = self.not_before(now)
         state = State.EXPIRED if self.waits else self.state
         return replace(self, state=state, closed_at=at, closed_because=why, updated_at=at)
 

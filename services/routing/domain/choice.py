@@ -249,6 +249,21 @@ class Pool:
         left_out = len(self.reps) - len(candidates)
         return Decision(rep_id, reason, candidates, group.rule_id, None, left_out, group)
 
+    def waiting_for(
+        self, decision: Decision, rep_ids: Iterable[str | None], excluded: Mapping[str, str]
+    ) -> Decision:
+        """What a lead that nobody of its group can take waits for, where these may have it, too."""
+        found = [rep for rep in map(self.reps.get, filter(None, rep_ids)) if rep and rep.active]
+        able = [rep for rep in found if rep.rep_id not in excluded]
+        if not able or decision.unrouted in (None, Unrouted.NO_ROOM):
+            had_it = found and decision.unrouted is Unrouted.NO_REP
+            return _waits(decision, Unrouted.ALL_HAD_IT, None) if had_it else decision
+        if any(rep.away is None for rep in able):
+            return _waits(decision, Unrouted.NO_ROOM, None)
+        times = [decision.back_at, *(rep.back_at for rep in able)]
+        back_at = min((one for one in times if one is not None), default=None)
+        return _waits(decision, Unrouted.OFF_WORK, back_at)
+
     def give(self, rep_id: str, group: Group = EVERYBODY) -> list[Standing]:
         """Count one more lead for this rep, and credit those of the group who are not at work with
         what they miss. Returns whoever has other figures now."""
@@ -286,12 +301,13 @@ class Pool:
             if group.holds(rep_id):
                 sharing.given += leads
 
-    def release(self, rep_id: str, *, closed: bool = True) -> None:
-        """A lead no longer waits for this rep's answer, and is theirs no more when ``closed``."""
+    def release(self, rep_id: str, *, waited: bool = True, closed: bool = True) -> None:
+        """A lead that ``waited`` for this rep's answer does so no longer, and is theirs no more
+        when ``closed``."""
         rep = self.reps.get(rep_id)
         if rep is not None:
             self.touched[rep_id] = None
-            rep.waiting = max(rep.waiting - 1, 0)
+            rep.waiting = max(rep.waiting - waited, 0)
             rep.owned = max(rep.owned - closed, 0)
 
     def _field(self, group: Group) -> _Field:
@@ -350,6 +366,11 @@ class Pool:
         """When the first of those who may have it is at work again, as far as that is known."""
         left = (rep for rep in self._field(group).reps if rep.rep_id not in excluded)
         return min((rep.back_at for rep in left if rep.back_at is not None), default=None)
+
+
+def _waits(decision: Decision, unrouted: Unrouted, back_at: datetime | None) -> Decision:
+    reason = UNROUTED_WORDS[unrouted]
+    return replace(decision, unrouted=unrouted, reason=reason, back_at=back_at)
 
 
 def undecided(pool: Pool, group: Group, unrouted: Unrouted) -> Decision:

@@ -219,7 +219,10 @@ class Policy:
             found = _of_account(pool, asked.account, group, excluded)
             if found is not None:
                 return found
-        decision = pool.choose(group, excluded)
+            reps = (asked.account.owner_id, asked.account.stand_in_id)
+            decision = pool.waiting_for(pool.choose(group, excluded), reps, excluded)
+        else:
+            decision = pool.choose(group, excluded)
         if decision.rep_id is not None or rule is None or rule.waits:
             return decision
         other = pool.choose(self.fallback.group(FALLBACK, asked, pool), excluded)

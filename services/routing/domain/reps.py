@@ -35,6 +35,11 @@ class Leave:
     last: date
     note: str = ""
 
+    @property
+    def words(self) -> str:
+        """What somebody is told who wants to give something to whoever is on it."""
+        return f"on leave until {self.last:%-d %b %Y}"
+
     def holds(self, moment: datetime, zone: str) -> bool:
         """Whether this moment is one of the days, where the rep is."""
         return self.first <= moment.astimezone(ZoneInfo(zone)).date() <= self.last
@@ -106,6 +111,11 @@ class Rep:
     def shares(self) -> bool:
         """Whether leads are shared out to this rep at all."""
         return self.active and self.weight > 0
+
+    def leave_at(self, moment: datetime) -> Leave | None:
+        """The leave this rep is on at a moment; of several the one that ends last."""
+        found = [one for one in self.leave if one.holds(moment, self.time_zone)]
+        return max(found, key=lambda one: one.last, default=None)
 
     def standing(self, plate: Plate = Plate()) -> Standing:
         """This rep as the choice sees them, at work, with this on their plate."""

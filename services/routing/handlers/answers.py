@@ -39,12 +39,13 @@ def acknowledge(unit: Routing, answer: Answer) -> Assignment:
     if not _moves(unit, found, Move.ACKNOWLEDGE):
         return found
     unit.reps.fetch(found.rep_id)
-    due_at, warn_at = clock(unit, found.rep_id, unit.policy().times(found.grade).decision)
+    now = found.not_before(unit.now)
+    due_at, warn_at = clock(unit, found.rep_id, unit.policy().times(found.grade).decision, now)
     done = _put(
         unit,
         found,
         Move.ACKNOWLEDGE,
-        acknowledged_at=unit.now,
+        acknowledged_at=now,
         due_at=due_at,
         warn_at=warn_at,
         warned_at=None,
@@ -56,7 +57,7 @@ def acknowledge(unit: Routing, answer: Answer) -> Assignment:
             rep_id=done.rep_id,
             attempt=done.attempt,
             cycle=done.cycle,
-            acknowledged_at=unit.now,
+            acknowledged_at=now,
             due_at=done.due_at,
         )
     )
@@ -68,8 +69,9 @@ def accept(unit: Routing, answer: Answer) -> Assignment:
     found = _find(unit, answer)
     if not _moves(unit, found, Move.ACCEPT):
         return found
-    done = _put(unit, found, Move.ACCEPT, answered_at=unit.now)
-    unit.emit(LeadAccepted(**_told(done, unit.now)))
+    now = found.not_before(unit.now)
+    done = _put(unit, found, Move.ACCEPT, answered_at=now)
+    unit.emit(LeadAccepted(**_told(done, now)))
     return done
 
 
@@ -84,19 +86,18 @@ def reject(
     found = _find(unit, answer)
     if not _moves(unit, found, Move.REJECT, reason):
         return found
+    now = found.not_before(unit.now)
     done = _put(
         unit,
         found,
         Move.REJECT,
-        answered_at=unit.now,
+        answered_at=now,
         reason=reason,
         note=note,
-        closed_at=unit.now,
+        closed_at=now,
         closed_because="REJECTED",
     )
-    unit.emit(
-        LeadRejected(**_told(done, unit.now), reason=reason, reason_class=REASON_CLASS[reason])
-    )
+    unit.emit(LeadRejected(**_told(done, now), reason=reason, reason_class=REASON_CLASS[reason]))
     if passes_on:
         _to_somebody_else(unit, done)
     return done

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.routing.domain.assignment import Cause, kept_out_of_new_round
+from services.routing.domain.assignment import Cause, kept_out, kept_out_of_new_round
 from services.routing.domain.choice import Decision, Unrouted
 from services.routing.domain.lead import Lead
-from services.routing.handlers.handing_out import choose, look_again, pass_on, settle
+from services.routing.handlers.handing_out import choose_anew, look_again, pass_on, settle
 from services.routing.store.aggregates import OVERDUE, TO_WARN, UNROUTED
 from services.routing.store.unit import Routing
 from shared.contracts.events import SlaBreached, SlaWarned
@@ -71,7 +71,7 @@ def sweep_unrouted(unit: Routing, limit: int = BATCH) -> int:
 
     Returns how many it looked at: none when nobody has room.
     """
-    if not unit.pool().has_room:
+    if not unit.anybody_has_room():
         return 0
     waiting = unit.leads.select(UNROUTED, limit=limit, now=unit.now)
     unit.load_leads([lead.lead_id for lead in waiting])
@@ -87,13 +87,11 @@ def sweep_unrouted(unit: Routing, limit: int = BATCH) -> int:
 
 
 def _open_round(unit: Routing, lead: Lead) -> Decision:
+    history = unit.history(lead)
+    if lead.rounds >= unit.policy().max_rounds:  # the last one goes on
+        return choose_anew(unit, lead, [kept_out(history, lead.round_base)])
     rested = lead.rest_until is None or lead.rest_until <= unit.now
-    decisions = (
-        choose(unit, lead, excluded)
-        for excluded in kept_out_of_new_round(unit.history(lead), rested=rested)
-    )
-    first = next(decisions)
-    return next((d for d in (first, *decisions) if d.rep_id is not None), first)
+    return choose_anew(unit, lead, kept_out_of_new_round(history, rested=rested))
 
 
 def _next_look(lead: Lead, decision: Decision, now: datetime) -> datetime | None:

@@ -1,6 +1,6 @@
 """Give leads to reps: new MQLs, and what else the bus says about a lead."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -38,8 +38,7 @@ def on_lead_qualified(event: Event[LeadQualified], unit: Routing) -> None:
     pool = unit.pool()
     owner = unit.owner(data.lead_id)
     if owner is not None:
-        if owner.waits:
-            pool.release(owner.rep_id)
+        pool.release(owner.rep_id, waited=owner.waits)
         unit.assignments.put(owner.closed("NEW_CYCLE", unit.now))
     lead = _of_account(unit, _lead(data, unit.now))
     decision = choose(unit, lead, {})
@@ -59,13 +58,20 @@ def on_outcome_recorded(event: Event[OutcomeRecorded], unit: Routing) -> None:
     their cycle (0) is taken to be the present one's.
     """
     data = event.data
-    owner = unit.owner(data.lead_id)
-    if data.stage not in ENDS_OWNERSHIP or owner is None or data.cycle not in (0, owner.cycle):
+    lead = unit.leads.get(data.lead_id)
+    if data.stage not in ENDS_OWNERSHIP or lead is None or data.cycle not in (0, lead.cycle):
         return
-    # Whom it was handed over to may not have taken it yet: the deal goes on all the same.
-    of_cycle = (one for one in unit.attempts(data.lead_id) if one.cycle == owner.cycle)
-    if any(one.state is State.ACCEPTED for one in of_cycle):
+    # Whom it was handed over to may not have taken it yet, or nobody has it since it was put back:
+    # the deal goes on all the same.
+    of_cycle = (one for one in unit.attempts(data.lead_id) if one.cycle == lead.cycle)
+    if not any(one.state is State.ACCEPTED for one in of_cycle):
+        return
+    pool, owner = unit.pool(), unit.owner(data.lead_id)
+    if owner is not None:
+        pool.release(owner.rep_id, waited=owner.waits)
         unit.assignments.put(owner.closed(data.stage.value, unit.now))
+    elif lead.unrouted_at is not None:
+        unit.leads.put(replace(lead, unrouted_at=None, unrouted_reason=None, retry_at=None))
 
 
 def choose(unit: Routing, lead: Lead, excluded: Mapping[str, str], used: int = 0) -> Decision:
@@ -83,6 +89,18 @@ def asked(unit: Routing, lead: Lead) -> Asked:
     return Asked(lead.context(), of_account)
 
 
+def choose_anew(unit: Routing, lead: Lead, tries: Iterable[Mapping[str, str]]) -> Decision:
+    """The decision for the first of these exclusions that lets somebody have it; when none does,
+    that for the last, which leaves out the fewest: it knows best what the lead waits for."""
+    decision = None
+    for excluded in tries:
+        decision = choose(unit, lead, excluded)
+        if decision.rep_id is not None:
+            break
+    assert decision is not None
+    return decision
+
+
 def _of_account(unit: Routing, lead: Lead) -> Lead:
     match = unit.known_accounts().match(lead.facts)
     if match is None:
@@ -93,11 +111,7 @@ def _of_account(unit: Routing, lead: Lead) -> Lead:
 def take_away(unit: Routing, before: Assignment, cause: Cause, given_by: str | None = None) -> None:
     """End an attempt that is nobody's fault, and have the rules choose somebody else: it counts for
     no attempt of the round. Nobody gets what they had in this round already."""
-    pool = unit.pool()
-    unit.assignments.put(before.closed(cause.value, unit.now))
-    if before.waits:
-        pool.release(before.rep_id)
-        unit.give_turn_back(before.rep_id)
+    _end(unit, before, cause)
     lead = unit.leads.get(before.lead_id)
     if lead is None or lead.cycle != before.cycle:
         return
@@ -119,14 +133,18 @@ def give_to(
     ``before`` it, which counts for no attempt of the round."""
     pool = unit.pool()
     if before is not None:
-        unit.assignments.put(before.closed(cause.value, unit.now))
-        if before.waits:
-            pool.release(before.rep_id)
-            unit.give_turn_back(before.rep_id)
+        _end(unit, before, cause)
     basis = Basis(asked(unit, lead), by_hand=True)
     group = unit.policy().group(basis.asked, pool)
     decision = replace(pool.appoint(rep_id, group, {}, reason), basis=basis)
     settle(unit, lead, decision, before, cause, given_by=given_by)
+
+
+def _end(unit: Routing, before: Assignment, cause: Cause) -> None:
+    unit.pool().release(before.rep_id, waited=before.waits)
+    unit.assignments.put(before.closed(cause.value, unit.now))
+    if before.waits:
+        unit.give_turn_back(before.rep_id)
 
 
 def pass_on(unit: Routing, lead: Lead, before: Assignment, cause: Cause) -> None:
@@ -157,12 +175,16 @@ def settle(
             lead = _escalate(unit, lead, before)
         lead = _unroute(unit, lead, decision, policy.sla)
     else:
+        # Whoever waited for others began before them, and clocks are set back: nobody has it yet
+        # while somebody else does.
+        ends = [one.closed_at for one in unit.attempts(lead.lead_id) if one.closed_at is not None]
+        now = max([now, *ends])
         if opens_round:
             lead = replace(lead, round_base=lead.attempt, rounds=lead.rounds + 1)
         lead = replace(
             lead, attempt=lead.attempt + 1, unrouted_at=None, unrouted_reason=None, retry_at=None
         )
-        due_at, warn_at = clock(unit, decision.rep_id, policy.times(lead.grade).first_answer)
+        due_at, warn_at = clock(unit, decision.rep_id, policy.times(lead.grade).first_answer, now)
         assignment = Assignment(
             assignment_id=new_id(),
             lead_id=lead.lead_id,
@@ -188,16 +210,18 @@ def settle(
     unit.decisions.put(explain(new_id(), lead, decision, policy.version, now, pool_id, inputs))
 
 
-def clock(unit: Routing, rep_id: str, amount: timedelta) -> tuple[datetime, datetime | None]:
+def clock(
+    unit: Routing, rep_id: str, amount: timedelta, since: datetime
+) -> tuple[datetime, datetime | None]:
     """A deadline after so much of a rep's working time, and when they are warned of it."""
     rep, share = unit.reps.get(rep_id), unit.policy().warn_at
     calendar = None if rep is None else unit.calendar(rep)
-    due_at = unit.now + amount if calendar is None else calendar.add(unit.now, amount)
+    due_at = since + amount if calendar is None else calendar.add(since, amount)
     if due_at is None:  # no working time in sight: the lead must not wait for ever
-        due_at = unit.now + amount
+        due_at = since + amount
     if share is None or calendar is None:
         return due_at, None
-    return due_at, min(calendar.add(unit.now, amount * share) or due_at, due_at)
+    return due_at, min(calendar.add(since, amount * share) or due_at, due_at)
 
 
 def look_again(decision: Decision, now: datetime, rested: datetime) -> datetime | None:
@@ -207,8 +231,9 @@ def look_again(decision: Decision, now: datetime, rested: datetime) -> datetime 
     match decision.unrouted:
         case Unrouted.NO_ROOM:
             return now  # as soon as there is some
-        case Unrouted.OFF_WORK:
-            return decision.back_at
+        case Unrouted.OFF_WORK:  # or when it may be offered again to those who had it
+            times = (decision.back_at, rested if rested > now else None)
+            return min((one for one in times if one is not None), default=None)
         case Unrouted.NO_REP | Unrouted.ROUNDS_USED:
             return None
         case Unrouted.ALL_HAD_IT | Unrouted.ATTEMPTS_USED:
@@ -231,7 +256,7 @@ def _unroute(unit: Routing, lead: Lead, decision: Decision, rest: timedelta) -> 
         lead,
         unrouted_at=now,
         unrouted_reason=decision.unrouted.value,
-        retry_at=look_again(decision, now, rested),
+        retry_at=look_again(decision, now, rested if lead.attempt else now),
         rest_until=rested,
     )
 

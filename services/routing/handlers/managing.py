@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.routing.domain.assignment import Assignment, Cause
+from services.routing.domain.assignment import Assignment, Cause, kept_out_of_new_round
 from services.routing.domain.lead import Lead
 from services.routing.domain.reps import Status
-from services.routing.handlers.handing_out import choose, give_to, settle, take_away
+from services.routing.handlers.handing_out import choose_anew, give_to, settle, take_away
 from services.routing.store.unit import Routing
 from shared.contracts.problems import Problem
 
@@ -65,7 +65,9 @@ def _move(
     elif owner is not None:
         take_away(unit, owner, Cause.MOVED, mover.key_id)
     else:
-        decision = choose(unit, lead, {})
+        # Nobody who turned it down for good, and rather somebody who never had it.
+        tries = kept_out_of_new_round(unit.history(lead), rested=True)
+        decision = choose_anew(unit, lead, tries)
         if decision.rep_id is None:
             return Moved(lead_id, None, decision.reason)
         settle(unit, lead, decision, None, Cause.MOVED, opens_round=True, given_by=mover.key_id)
@@ -91,11 +93,10 @@ def _check_target(unit: Routing, rep_id: str, ours: set[str] | None) -> None:
         raise _refused(422, "No such rep", "There is no rep with this id.")
     if ours is not None and rep_id not in ours:
         raise _refused(403, "Not your team", f"{rep.name} is in none of your teams.")
-    standing = unit.pool().reps[rep_id]
     if rep.status is not Status.AVAILABLE:
         raise _refused(422, "They get no leads", f"{rep.name} is {rep.status.value}.")
-    if any(one.holds(unit.now, rep.time_zone) for one in rep.leave):
-        raise _refused(422, "They are on leave", f"{rep.name} is {standing.away or 'on leave'}.")
+    if (leave := rep.leave_at(unit.now)) is not None:
+        raise _refused(422, "They are on leave", f"{rep.name} is {leave.words}.")
 
 
 def _refused(status: int, title: str, detail: str) -> Problem:

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.routing.domain.assignment import Assignment, Cause
 from services.routing.domain.choice import level
-from services.routing.domain.reps import Plate, Rep, Status, Team, readable_id, starts_level
+from services.routing.domain.reps import Rep, Status, Team, readable_id, starts_level
 from services.routing.domain.working_hours import Fault, faults
 from services.routing.handlers.handing_out import take_away
 from services.routing.spreadsheet import unusable_rows
@@ -102,8 +102,7 @@ def _move_what_would_breach(unit: Routing, rep: Rep) -> None:
     if rep.active and standing.away is None:
         return
     back_at = standing.back_at if rep.active else None
-    on_leave = [one for one in rep.leave if one.holds(unit.now, rep.time_zone)]
-    if rep.active and not on_leave:
+    if rep.active and rep.leave_at(unit.now) is None:
         return  # a night is no leave: the clock stands still in it
     moving = [one for one in stay if back_at is None or one.due_at < back_at]
     unit.load_leads([one.lead_id for one in moving])
@@ -154,9 +153,7 @@ def _check_manager(unit: Routing, manager_id: str | None) -> None:
 
 def _put(unit: Routing, rep: Rep, *, levels: bool) -> Rep:
     pool = unit.pool()
-    before = pool.reps.get(rep.rep_id)
-    had = Plate() if before is None else Plate(before.waiting, before.owned, before.recent)
-    standing = unit.standing(rep, had)
+    standing = unit.standing(rep, unit.plate(rep))
     if levels:
         standing.calibration = level(standing, pool.reps.values())
     pool.join(standing)

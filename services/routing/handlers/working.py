@@ -43,8 +43,8 @@ def hand_over(
         raise _unfit("There is no rep with this id.")
     if colleague.status is not Status.AVAILABLE:
         raise _unfit(f"{colleague.name} is {colleague.status.value}.")
-    if any(one.holds(unit.now, colleague.time_zone) for one in colleague.leave):
-        raise _unfit(f"{colleague.name} is on leave.")
+    if (leave := colleague.leave_at(unit.now)) is not None:
+        raise _unfit(f"{colleague.name} is {leave.words}.")
     lead = unit.leads.get(found.lead_id)
     if lead is None:
         raise moved_on(unit, found)

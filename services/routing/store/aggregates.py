@@ -60,12 +60,18 @@ def _channels(stored: Sequence[Mapping[str, Any]]) -> tuple[Channel, ...]:
     )
 
 
-LEADS = Aggregate(leads, Lead, loaded_by="lead_id")
+LEADS = Aggregate(
+    leads,
+    Lead,
+    loaded_by="lead_id",
+    fence=("cycle", "attempt"),  # of two who give it to somebody, one is too late
+)
 ASSIGNMENTS = Aggregate(
     assignments,
     Assignment,
     loaded_by="lead_id",
-    fence=("state", "attempt"),  # of two who answer or let it expire, one is too late
+    # Of two who answer or let it expire, one is too late; of two who end it, too.
+    fence=("state", "attempt", "closed_at"),
     fixed=(
         "lead_id",
         "cycle",

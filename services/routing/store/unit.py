@@ -26,6 +26,7 @@ from services.routing.store.aggregates import (
     LEADS,
     NOTES,
     NOTICES,
+    OPEN_OF,
     POLICIES,
     POOLS,
     REPS,
@@ -150,6 +151,30 @@ class Routing(Unit):
             plates = self._plates(everybody)
             self._pool = Pool.of(self.standing(rep, plates.get(rep.rep_id)) for rep in everybody)
         return self._pool
+
+    def anybody_has_room(self) -> bool:
+        """Whether anybody could take one more lead: of those it is shared out to, or of those who
+        get nothing but the leads of accounts that they look after."""
+        pool = self.pool()
+        if pool.has_room:
+            return True
+        accounts = self.known_accounts().by_id.values()
+        names = {name for one in accounts for name in (one.owner_id, one.stand_in_id)}
+        return any(rep.is_here for name, rep in pool.reps.items() if name in names)
+
+    def plate(self, rep: Rep) -> Plate:
+        """What a rep has who may have other limits than when the pool was counted."""
+        counted = self.pool().reps.get(rep.rep_id)
+        if counted is None:
+            return Plate()
+        owned = counted.owned
+        if rep.open_limit is not None:
+            owned = len(self.assignments.select(OPEN_OF, rep_id=rep.rep_id))
+        recent = counted.recent
+        if rep.window_limit is not None:
+            mine = (one for one in self.assignments.changed if one.rep_id == rep.rep_id)
+            recent = self._recent(rep) + sum(one.assigned_at >= self.now for one in mine)
+        return Plate(counted.waiting, owned, recent)
 
     def standing(self, rep: Rep, plate: Plate | None = None) -> Standing:
         """A rep as the choice sees them now."""
