@@ -24,7 +24,7 @@ ADMIN: Final = Worker("key_admin")
 ONLY_ANA: Final = [
     {
         "id": "austria",
-        "when": [{"field": "country", "operator": "eq", "value": "AT"}],
+        "when": [{"field": "country", "operator": "equals", "value": "AT"}],
         "rep_ids": ["ana"],
     }
 ]
