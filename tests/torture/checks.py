@@ -12,6 +12,11 @@ from tests.torture.ledger import Ledger
 _FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 TRANSIENT: Final = frozenset({"INQUIRY", "MQL", "REJECTED"})
 """Stages that the product leaves by itself, in seconds."""
+FREE: Final = frozenset({"HANDED_OVER", "PUT_BACK", "MOVED", "AWAY"})
+"""Why a rep's time with a lead may end that they had accepted, and somebody else's begin."""
+ENDS: Final = frozenset({"WON", "LOST", "RECYCLED", "DISQUALIFIED"})
+_TO_SOMEBODY_ELSE: Final = frozenset({"WRONG_TERRITORY", "NO_CAPACITY"})
+"""Of the reasons with which the torture rejects: those after which a lead is given to others."""
 _WORKED: Final = frozenset({"ACCEPTED", "SQL", "OPPORTUNITY"})
 
 
@@ -31,6 +36,9 @@ def check(ledger: Ledger, history: History, planted: Collection[str] = ()) -> li
         *submissions_counted_once(ledger, history),
         *one_owner(history.turns),
         *answers_kept(ledger, history),
+        *hands_kept(ledger, history),
+        *none_forgotten(history),
+        *misses_are_misses(history, genuine),
         *no_effect_twice(genuine),
         *every_effect_told(history, genuine),
         *in_order(genuine),
@@ -126,7 +134,8 @@ def one_owner(turns: Iterable[Turn]) -> Iterator[Finding]:
         for before, after in pairwise(own):
             if (after.cycle, after.attempt) <= (before.cycle, before.attempt):
                 yield Finding("attempts", f"lead {lead_id}: {_words(after)} after {_words(before)}")
-        accepts = Counter(turn.cycle for turn in own if turn.state == "ACCEPTED")
+        stands = (turn for turn in own if turn.closed_because not in FREE)
+        accepts = Counter(turn.cycle for turn in stands if turn.state == "ACCEPTED")
         for cycle, count in accepts.items():
             if count > 1:
                 yield Finding("two accepts", f"lead {lead_id}, cycle {cycle}: {count} accepts")
@@ -137,7 +146,11 @@ def answers_kept(ledger: Ledger, history: History) -> Iterator[Finding]:
     states = {turn.assignment_id: turn for turn in history.turns}
     final: dict[str, set[str]] = defaultdict(set)
     for given in ledger.given:
-        if given.move != "acknowledge":
+        if given.move == "acknowledge":
+            seen = states.get(given.assignment_id)
+            if seen is None or seen.acknowledged_at is None:
+                yield Finding("lost", f"{given.assignment_id} was confirmed as acknowledged")
+        else:
             final[given.assignment_id].add(f"{given.move} {given.reason or ''}".strip())
     for assignment_id, moves in final.items():
         turn = states.get(assignment_id)
@@ -155,8 +168,59 @@ def answers_kept(ledger: Ledger, history: History) -> Iterator[Finding]:
         if len(reported.outcome_ids) > 1:
             yield Finding("doubled effect", f"outcome key {key}: {sorted(reported.outcome_ids)}")
         for outcome_id in reported.outcome_ids:
-            if outcome_id not in history.outcomes:
+            if outcome_id not in history.outcomes.keys() | history.kept:
                 yield Finding("lost", f"outcome {outcome_id} of {reported.lead_id} was confirmed")
+
+
+def hands_kept(ledger: Ledger, history: History) -> Iterator[Finding]:
+    """What was confirmed as handed over, put back or moved is so in the history."""
+    by_id = {turn.assignment_id: turn for turn in history.turns}
+    begun = {(turn.lead_id, turn.cause, turn.rep_id) for turn in history.turns}
+    ended = {(turn.lead_id, turn.closed_because) for turn in history.turns}
+    for one in ledger.handed:
+        before, after = by_id.get(one.before_id or ""), by_id.get(one.after_id or "")
+        kept = one.before_id is None or (before and before.closed_because == one.cause)
+        if one.after_id is not None:
+            kept = kept and after and (after.cause, after.rep_id) == (one.cause, one.rep_id)
+        if one.rep_id is not None:
+            kept = kept and (one.lead_id, one.cause, one.rep_id) in begun
+        else:
+            kept = kept and (one.lead_id, one.cause) in ended
+        if not kept:
+            yield Finding("lost", f"{one} was confirmed, but it is {before}, {after}")
+
+
+def none_forgotten(history: History) -> Iterator[Finding]:
+    """With everybody there and room for all: each lead has an owner, or has come to an end, or
+    nobody is left who did not turn it down for good."""
+    everybody = {turn.rep_id for turn in history.turns}
+    by_lead: dict[str, list[Turn]] = defaultdict(list)
+    for turn in history.turns:
+        by_lead[turn.lead_id].append(turn)
+    for lead_id, own in by_lead.items():
+        last = max(own, key=lambda turn: (turn.cycle, turn.attempt))
+        of_cycle = [turn for turn in own if turn.cycle == last.cycle]
+        if any(turn.closed_at is None for turn in own):
+            continue
+        turned_down = {turn.rep_id for turn in of_cycle if turn.reason == "WRONG_TERRITORY"}
+        if lead_id in history.unrouted:
+            if turned_down < everybody:
+                yield Finding("forgotten", f"lead {lead_id} waits, after {_words(last)}")
+            continue
+        worked = any(turn.state == "ACCEPTED" for turn in of_cycle)  # and its deal has ended
+        rejected = last.state == "REJECTED" and last.reason not in _TO_SOMEBODY_ELSE
+        if last.closed_because not in ENDS and not worked and not rejected:
+            text = f"lead {lead_id} is nobody's, after {_words(last)}: {last.closed_because}"
+            yield Finding("forgotten", text)
+
+
+def misses_are_misses(history: History, log: Iterable[Logged]) -> Iterator[Finding]:
+    """What is told as a miss is one: nobody answered, and nobody gave the lead away before."""
+    missed = {t.assignment_id for t in history.turns if t.closed_because == "SLA_BREACHED"}
+    for event in log:
+        effect, subject = (event.subject or ("", ""))[:2]
+        if effect == "breached" and subject not in missed:
+            yield Finding("no miss", f"{subject} was told as a miss")
 
 
 def no_effect_twice(log: Iterable[Logged]) -> Iterator[Finding]:

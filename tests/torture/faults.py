@@ -197,6 +197,35 @@ def no_unique_owner() -> None:
     consumer.HANDLERS[LeadQualified] = on_lead_qualified  # type: ignore[index]
 
 
+def waits_nowhere() -> None:
+    """A lead whose last attempt ran out is told as waiting, and kept nowhere."""
+    from services.routing.handlers import handing_out
+
+    unroute = handing_out._unroute
+
+    def unroute_and_forget(unit: Any, lead: Any, *rest: Any) -> Any:
+        unroute(unit, lead, *rest)
+        return lead
+
+    handing_out._unroute = unroute_and_forget
+
+
+def a_move_is_a_miss() -> None:
+    """Whoever gives a lead away in time is said to have missed the deadline."""
+    from services.routing.handlers import handing_out
+    from shared.contracts.events import SlaBreached
+
+    end = handing_out._end
+
+    def end_and_tell(unit: Any, before: Any, cause: Any) -> None:
+        end(unit, before, cause)
+        names = ("lead_id", "assignment_id", "rep_id", "attempt", "cycle", "due_at")
+        known = {name: getattr(before, name) for name in names}
+        unit.emit(SlaBreached(**known, breached_at=unit.now))
+
+    handing_out._end = end_and_tell
+
+
 def slow() -> None:
     """No fault: only the slowness with which the others are planted, and more of it."""
     from shared.db import outbox
@@ -255,6 +284,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "relay_by_sequence": Fault(
         relay_by_sequence, frozenset({"lost"}), "distributed", "none", {"capture": 2}, patience=8.0
     ),
+    "waits_nowhere": Fault(waits_nowhere, frozenset({"forgotten"}), "embedded", "none"),
+    "a_move_is_a_miss": Fault(a_move_is_a_miss, frozenset({"no miss"}), "embedded", "none"),
     "no_unique_owner": Fault(no_unique_owner, frozenset({"two owners"}), "embedded"),
 }
 

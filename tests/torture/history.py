@@ -20,6 +20,8 @@ class Turn:
     assigned_at: datetime
     closed_at: datetime | None
     closed_because: str | None
+    cause: str = "RULES"
+    acknowledged_at: datetime | None = None
 
 
 class Stored(NamedTuple):
@@ -63,6 +65,8 @@ class History:
     """Assignments whose answer feedback has passed on."""
     outcomes: dict[str, str] = field(default_factory=dict)
     """Outcome → lead."""
+    kept: set[str] = field(default_factory=set)
+    """Outcomes that wait for the acceptance of whoever has the lead now."""
     dead_letters: list[str] = field(default_factory=list)
     backwards: list[str] = field(default_factory=list)
     """Positions that moved backwards or were forgotten, in words."""
@@ -129,7 +133,8 @@ async def read(databases: Databases, backwards: Iterable[str], log: list[Logged]
     for row in await databases.rows("routing", f"SELECT {_TURN} FROM assignments"):
         values = {name: row[name] for name in Turn.__slots__}
         values["assigned_at"] = moment(values["assigned_at"])
-        values["closed_at"] = values["closed_at"] and moment(values["closed_at"])
+        for name in ("closed_at", "acknowledged_at"):
+            values[name] = values[name] and moment(values[name])
         found.turns.append(Turn(**values))
     query = "SELECT lead_id FROM leads WHERE unrouted_at IS NOT NULL"
     found.unrouted = {row["lead_id"] for row in await databases.rows("routing", query)}
@@ -140,6 +145,8 @@ async def read(databases: Databases, backwards: Iterable[str], log: list[Logged]
     found.recorded = {row["assignment_id"] for row in await databases.rows("feedback", query)}
     for row in await databases.rows("feedback", "SELECT outcome_id, lead_id FROM outcomes"):
         found.outcomes[row["outcome_id"]] = row["lead_id"]
+    waiting = await databases.rows("feedback", "SELECT outcome_id FROM waiting_outcomes")
+    found.kept = {row["outcome_id"] for row in waiting}
     for service in ("qualify", "routing", "feedback"):
         query = "SELECT state, key, event_type, reason FROM dead_letters"
         for row in await databases.rows(service, query):

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,20 @@ class Given:
 
 
 @dataclass(slots=True)
+class Handed:
+    """A lead that changed hands by somebody's word, which the product confirmed."""
+
+    cause: str
+    """As routing calls it: ``HANDED_OVER``, ``PUT_BACK``, ``MOVED``."""
+    lead_id: str
+    rep_id: str | None
+    """Who has it then; None: nobody could take it."""
+    before_id: str | None = None
+    """The assignment that ends with it, where that is known."""
+    after_id: str | None = None
+
+
+@dataclass(slots=True)
 class Reported:
     """An outcome of one Idempotency-Key, with the ids it was answered with."""
 
@@ -54,6 +68,7 @@ class Ledger:
         self._file = (folder / "ledger.ndjson").open("a", buffering=1)
         self.submissions: list[Submission] = []
         self.given: list[Given] = []
+        self.handed: list[Handed] = []
         self.reported: dict[str, Reported] = {}
         self.refused: list[str] = []
         """Answers that nobody should get who did nothing wrong."""
@@ -82,6 +97,12 @@ class Ledger:
         self._note(move, assignment_id, reason=reason, status=status)
         if status == 200:
             self.given.append(Given(assignment_id, move, reason))
+
+    def handing(self, what: str, subject: str, status: int, done: Handed | None) -> None:
+        """Somebody wanted a lead to change hands; ``done``: it did."""
+        self._note(what, subject, status=status, done=None if done is None else asdict(done))
+        if done is not None:
+            self.handed.append(done)
 
     def outcome(self, key: str, lead_id: str, stage: str, status: int, outcome_id: str) -> None:
         self._note("outcome", key, lead=lead_id, stage=stage, status=status, id=outcome_id)

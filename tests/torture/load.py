@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.torture.ledger import Ledger, Submission, Taken
+from tests.torture.ledger import Handed, Ledger, Submission, Taken
 from tests.torture.stand import Stand, urls
 
 REPS: Final = ("rep-t1", "rep-t2", "rep-t3", "rep-t4")
@@ -65,6 +65,8 @@ class Load:
                 for rep_id in REPS:
                     group.create_task(self._rep(rep_id))
                 group.create_task(self._deals())
+                group.create_task(self._manager())
+                group.create_task(self._absences())
 
     def _over(self) -> bool:
         return time.monotonic() > self.until
@@ -166,8 +168,13 @@ class Load:
                 [("accept", "reject"), ("accept", "accept"), ("reject", "reject")]
             )
             await asyncio.gather(self._answer(assignment, first), self._answer(assignment, second))
-        elif luck < 0.8:
+        elif luck < 0.7:
             await self._answer(assignment, "accept")
+        elif luck < 0.77:
+            await self._hand_on(assignment)
+        elif luck < 0.84:  # an answer and a word that gives it away, at once
+            answer = self._answer(assignment, self.random.choice(["accept", "reject"]))
+            await asyncio.gather(answer, self._hand_on(assignment))
         else:
             await self._answer(assignment, "reject")
 
@@ -187,6 +194,68 @@ class Load:
         self._unless_passing(f"POST {move}", answer, 409)
         if answer.status_code == 200 and move == "accept":
             self.deals[assignment["lead_id"]] = "ACCEPTED"
+
+    # --- hands --------------------------------------------------------------------------------
+
+    async def _hand_on(self, assignment: dict[str, Any]) -> None:
+        """Give a lead to a colleague, or back."""
+        assignment_id = assignment["assignment_id"]
+        colleague = self.random.choice([rep for rep in REPS if rep != assignment["rep_id"]])
+        over = self.random.random() < 0.6
+        path = f"/routing/v1/assignments/{assignment_id}/{'hand-over' if over else 'put-back'}"
+        body = {"attempt": assignment["attempt"], **({"rep_id": colleague} if over else {})}
+        try:
+            answer = await self._http.post(self._routing(path), json=body)
+        except httpx.HTTPError:
+            return
+        done = None
+        if answer.status_code == 200:
+            after = answer.json() if over else answer.json()["assignment"] or {}
+            cause = "HANDED_OVER" if over else "PUT_BACK"
+            ids = assignment_id, after.get("assignment_id")
+            done = Handed(cause, assignment["lead_id"], after.get("rep_id"), *ids)
+        self.ledger.handing(path, assignment_id, answer.status_code, done)
+        self._unless_passing(f"POST {path}", answer, 409, 422)  # they may be paused
+
+    async def _manager(self) -> None:
+        """Move leads, whoever has them and whatever they do with them meanwhile."""
+        while not self._over():
+            await asyncio.sleep(self.random.uniform(0.1, 0.4))
+            try:
+                found = await self._http.get(
+                    self._routing("/routing/v1/assignments"),
+                    params={"state": self.random.choice(["ASSIGNED", "ACKNOWLEDGED", "ACCEPTED"])},
+                )
+                items = found.json()["items"][:30] if found.status_code == 200 else []
+                lead_ids = [one["lead_id"] for one in items if one["closed_at"] is None]
+                some = self.random.sample(lead_ids, min(len(lead_ids), self.random.choice([1, 4])))
+                if not some:
+                    continue
+                body = {"lead_ids": some, "rep_id": self.random.choice([None, *REPS])}
+                answer = await self._http.post(self._routing("/routing/v1/moves"), json=body)
+            except httpx.HTTPError:
+                continue
+            moved = answer.json()["items"] if answer.status_code == 200 else []
+            for one in (one for one in moved if one["moved"]):
+                done = Handed("MOVED", one["lead_id"], one["rep_id"])
+                self.ledger.handing("move", one["lead_id"], 200, done)
+            self._unless_passing("POST /routing/v1/moves", answer, 422)
+
+    async def _absences(self) -> None:
+        """Now and then somebody is away for a moment, and what waits for them goes to others."""
+        while not self._over():
+            await asyncio.sleep(self.random.uniform(0.3, 1.2))
+            path = f"/routing/v1/reps/{self.random.choice(REPS)}"
+            for status in ("paused", "available"):
+                try:
+                    answer = await self._http.patch(self._routing(path), json={"status": status})
+                except httpx.HTTPError:
+                    continue
+                self._unless_passing(f"PATCH {path}", answer)
+                await asyncio.sleep(self.random.uniform(0.1, 0.8))
+
+    def _routing(self, path: str) -> str:
+        return self.random.choice(urls(self.stand, "routing")) + path
 
     # --- deals --------------------------------------------------------------------------------
 

@@ -83,6 +83,11 @@ class Quiet:
             " WHERE state IN ('ASSIGNED', 'ACKNOWLEDGED')",
         )
         due = rows[0]["due"]
+        swept = await self.stand.databases.rows(
+            "routing", "SELECT min(retry_at) AS at FROM leads WHERE unrouted_at IS NOT NULL"
+        )
+        if swept[0]["at"] is not None and moment(swept[0]["at"]) < datetime.now(UTC):
+            reasons.append("leads that nobody has are to be looked at")
         if due is not None and moment(due) < datetime.now(UTC) + timedelta(seconds=60):
             reasons.append("assignments are about to run out")
         return reasons

@@ -96,6 +96,7 @@ class Round:
     deaths: int = 0
     taken: int = 0
     answers: int = 0
+    hands: int = 0
     breaches: int = 0
     repeats: int = 0
     drained: float = 0.0
@@ -104,7 +105,7 @@ class Round:
     def line(self, mode: str) -> str:
         return (
             f"{mode} {self.number:3}  {self.taken:4} × 202  {self.answers:3} answers"
-            f"  {self.breaches:3} breaches  {self.repeats:2} repeats"
+            f"  {self.hands:3} given on  {self.breaches:3} breaches  {self.repeats:2} repeats"
             f"  drained in {self.drained:4.1f} s"
             f"  {self.deaths:2} failpoints"
             f"  {'ok' if not self.findings else f'{len(self.findings)} FINDINGS'}"
@@ -219,13 +220,14 @@ class Torture:
             found = await self._compare()
         done.findings += found
         news = [after - earlier for after, earlier in zip(self._figures(), before, strict=True)]
-        done.taken, done.answers, done.breaches, done.repeats = news
+        done.taken, done.answers, done.hands, done.breaches, done.repeats = news
         return done
 
-    def _figures(self) -> tuple[int, int, int, int]:
+    def _figures(self) -> tuple[int, int, int, int, int]:
         breaches = sum(turn.closed_because == "SLA_BREACHED" for turn in self.history.turns)
         repeats = sum(event.id in self.planted for event in self.history.log)
-        return self.ledger.accepted_count, len(self.ledger.given), breaches, repeats
+        given, handed = len(self.ledger.given), len(self.ledger.handed)
+        return self.ledger.accepted_count, given, handed, breaches, repeats
 
     async def _compare(self) -> list[Finding]:
         databases, backwards = self.stand.databases, await self.stand.backwards()
@@ -258,9 +260,9 @@ class Torture:
     async def _policy(self, minutes: float, capacity: int) -> None:
         policy = {"sla_minutes": minutes, "accept_minutes": minutes, "max_attempts": 3, "rules": []}
         await self._admin("PUT", "routing", "/routing/v1/policy", policy)
+        there = {"capacity": capacity, "status": "available"}
         for rep_id in REPS:
-            path = f"/routing/v1/reps/{rep_id}"
-            await self._admin("PATCH", "routing", path, {"capacity": capacity})
+            await self._admin("PATCH", "routing", f"/routing/v1/reps/{rep_id}", there)
 
     async def _stages(self) -> list[Finding]:
         status, text = await asyncio.to_thread(command_line, self.stand, "stages", "--json")

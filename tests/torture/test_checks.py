@@ -10,7 +10,7 @@ import pytest
 
 from tests.torture.checks import Finding, check
 from tests.torture.history import History, Logged, Stored, Turn, logged
-from tests.torture.ledger import Ledger, Taken
+from tests.torture.ledger import Handed, Ledger, Taken
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
@@ -214,6 +214,8 @@ def test_two_confirmed_answers(ledger: Ledger, history: History) -> None:
 def test_a_confirmed_outcome_that_is_gone(ledger: Ledger, history: History) -> None:
     ledger.outcome("o", "L1", "SQL", 201, "o1")
     assert kinds(check(ledger, history)) == {"lost"}
+    history.kept.add("o1")
+    assert check(ledger, history) == []
     history.outcomes["o1"] = "L1"
     history.log.append(
         logged("lead.feedback", 0, 50, {"ce_type": "leadloop.outcome.recorded.v1"}, "L1",
@@ -268,3 +270,61 @@ def test_what_the_watch_and_the_clients_noticed(ledger: Ledger, history: History
     history.dead_letters.append("routing: dead leadloop.lead.qualified.v1 of L1: KeyError")
     ledger.refusal("POST accept", 500, "Something went wrong")
     assert kinds(check(ledger, history)) == {"offset", "dead letter", "refused"}
+
+
+def handed(ledger: Ledger, **changes: Any) -> None:
+    done = Handed("HANDED_OVER", "L1", "bob", "a1", "a2")
+    ledger.handing("hand-over", "a1", 200, replace(done, **changes))
+
+
+def test_a_lead_that_was_handed_over_after_it_was_accepted(
+    ledger: Ledger, history: History, log: Log
+) -> None:
+    history.turns[0] = replace(history.turns[0], state="ACCEPTED", closed_because="HANDED_OVER")
+    history.turns[1] = replace(history.turns[1], cause="HANDED_OVER")
+    history.log[:] = [e for e in history.log if e.type != "leadloop.lead.sla_breached.v1"]
+    history.recorded.add("a1")
+    mine = {"lead_id": "L1", "cycle": 1, "attempt": 1, "assignment_id": "a1"}
+    log.add("lead.feedback", "feedback.recorded", **mine)
+    log.add("lead.other", "lead.accepted", **mine)
+    handed(ledger)
+    assert check(ledger, history) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"after_id": "a3"}, {"before_id": None}, {"rep_id": None, "before_id": None}]
+)
+def test_a_confirmed_hand_over_that_did_not_happen(
+    ledger: Ledger, history: History, changes: dict[str, Any]
+) -> None:
+    handed(ledger, **changes)
+    assert kinds(check(ledger, history)) == {"lost"}
+
+
+def test_a_confirmed_sight_that_is_not_kept(ledger: Ledger, history: History) -> None:
+    ledger.answered("a2", "acknowledge", None, 200)
+    assert kinds(check(ledger, history)) == {"lost"}
+    history.turns[1] = replace(history.turns[1], acknowledged_at=at(3))
+    assert check(ledger, history) == []
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_lead_that_is_forgotten(ledger: Ledger, history: History, waits: bool) -> None:
+    history.turns.pop()
+    history.stages["L1"] = "UNROUTED"
+    history.unrouted |= {"L1"} if waits else set()
+    history.turns.append(replace(turn(1, "bob", 0, None, "ACCEPTED"), lead_id="L2"))
+    history.turns[-1].assignment_id = "a2"
+    assert "forgotten" in kinds(check(ledger, history))
+
+
+def test_a_lead_that_everybody_turned_down_may_wait(ledger: Ledger, history: History) -> None:
+    down = [replace(turn(n, rep, n, n + 1, "REJECTED"), reason="WRONG_TERRITORY")
+            for n, rep in enumerate(("ann", "bob"), 1)]  # fmt: skip
+    history.turns[:], history.unrouted = down, {"L1"}
+    assert "forgotten" not in kinds(check(ledger, history))
+
+
+def test_a_miss_that_was_none(ledger: Ledger, history: History, log: Log) -> None:
+    log.add("lead.handoff", "lead.sla_breached", lead_id="L1", assignment_id="a2")
+    assert kinds(check(ledger, history)) == {"no miss"}
