@@ -5,7 +5,15 @@ from pathlib import Path
 
 from starlette.routing import Route
 
-from services.capture.http import PATH, LongWay, PostLeads, Shortcut, api_router, describe_post
+from services.capture.http import (
+    PATH,
+    LongWay,
+    PostLeads,
+    Shortcut,
+    api_router,
+    describe_post,
+    hubspot_router,
+)
 from services.capture.intake.reception import Reception
 from services.capture.intake.rereading import Rereading
 from services.capture.seed import seed
@@ -36,10 +44,11 @@ def build(settings: Settings, infra: Infra) -> Service:
     post_leads = PostLeads(reception, infra.access)
     app.router.routes.insert(0, Route(PATH, LongWay(post_leads), methods=["POST"]))
     describe_post(app)
-    app.include_router(api_router(transactions))
+    app.include_router(api_router(transactions, reception))
+    app.include_router(hubspot_router(infra.access, infra.db, reception))
     app.include_router(pages_router(infra.db, reception))
-    app.include_router(marketing_router(transactions))
     app.include_router(form_pages_router(transactions, catalogue))
+    app.include_router(marketing_router(infra.access, transactions, reception))
     app.middleware_stack = Shortcut(app.build_middleware_stack(), post_leads)
     return Service(
         name=NAME,

@@ -153,9 +153,11 @@ class BadSubmission:
     content_type: str
     body: bytes
     source: str
-    """Who sent it: ``key:<id>`` or ``form:<id>``."""
+    """Who sent it: ``key:<id>``, ``form:<id>``, ``source:<id>`` (who knew its secret) or
+    ``open:<id>`` (a source, and anybody)."""
     sender: str
-    """``key`` or ``form``: anybody may send to a form, so its senders must not crowd out others."""
+    """``key``, ``form``, ``source`` or ``open``: where anybody may send, senders must not crowd out
+    others."""
 
 
 class Unread:

@@ -27,7 +27,7 @@ class Refused:
     content_type: str
     body: bytes
     source: str
-    """Who sent it: ``key:<id>`` or ``form:<id>``."""
+    """Who sent it: ``key:<id>``, ``form:<id>`` or ``source:<id>``."""
 
 
 def take_submissions(unit: Capture, batch: Sequence[Posted]) -> list[Taken | Exception]:

@@ -11,7 +11,9 @@ from services.capture.domain.email import normalise_email
 from services.capture.handlers.activities import record_activity
 from services.capture.http.fields import add_fields
 from services.capture.http.forms import add_forms
-from services.capture.intake.reception import scoped_key
+from services.capture.http.hooks import add_hooks
+from services.capture.http.sources import add_sources
+from services.capture.intake.reception import Reception, scoped_key
 from services.capture.store.queries import (
     bad_before,
     lead_with_touches,
@@ -51,13 +53,15 @@ class ActivityIn(BaseModel):
     """When, with its offset from UTC; now when left out. Long past is fine."""
 
 
-def api_router(transactions: Transactions[Capture]) -> APIRouter:
+def api_router(transactions: Transactions[Capture], reception: Reception) -> APIRouter:
     """Capture's routes."""
     router = APIRouter(prefix="/capture/v1")
     _add_activities(router, transactions)
     _add_leads(router, transactions.db)
     add_fields(router, transactions)
     add_forms(router, transactions)
+    add_sources(router, transactions)
+    add_hooks(router, transactions.db, reception)
     return router
 
 

@@ -6,8 +6,8 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from services.capture.domain.submission import Taken
 from services.capture.handlers.submissions import Refused
+from services.capture.intake.answers import answer_members
 from services.capture.intake.encodings import JSON, as_json
 from services.capture.intake.reception import MAX_BODY, Reception, scoped_key
 from shared.access import Access, Role
@@ -62,7 +62,7 @@ class PostLeads:
             raise
         except ClientDisconnect:
             return
-        text = told(answer)
+        text = orjson.dumps(answer_members(answer))
         headers = [
             *_HEADERS,
             (b"content-length", b"%d" % len(text)),
@@ -70,18 +70,6 @@ class PostLeads:
         ]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": text})
-
-
-def told(taken: Taken) -> bytes:
-    """What a program is answered; ``unread`` when there were optional values that can't be."""
-    unread = ""
-    if taken.unread:
-        errors = [{"pointer": e.pointer, "detail": e.detail} for e in taken.unread[:50]]
-        unread = f',"unread":{orjson.dumps(errors).decode()}'
-    return (
-        f'{{"lead_id":"{taken.lead_id}","submission_id":"{taken.submission_id}",'
-        f'"status":"{taken.status}"{unread}}}'
-    ).encode()
 
 
 async def _oversized(message: Message, receive: Receive) -> Problem:

@@ -13,6 +13,7 @@ from typing import Final
 from prometheus_client import Counter
 
 from services.capture.domain.submission import FieldError, Posted, Submission, Taken
+from services.capture.domain.synonyms import Synonyms
 from services.capture.handlers.fields import read_catalogue
 from services.capture.handlers.submissions import Refused, keep_refused, take_submissions
 from services.capture.intake.reading import read_submission
@@ -74,12 +75,17 @@ class Reception:
             parts.insert(0, Timer("capture.fields", every=REFRESH_SECONDS, run=self._refresh))
         return parts
 
-    async def take(self, body: bytes, idempotency_key: str | None) -> Taken:
-        """Read JSON bytes and commit them. Raises Problem 400, 422 or 503."""
+    async def take(self, body: bytes, idempotency_key: str | None, *, same: bool = False) -> Taken:
+        """Read JSON bytes and commit them. Raises Problem 400, 422 or 503.
+
+        ``same``: whatever comes with this key is the same submission, for the sender says so.
+        """
         if not self._catalogue.loaded:
             await self._refresh()
         submission = self._read(body)
-        digest = blake2b(body, digest_size=32).digest() if idempotency_key else None
+        digest = (
+            blake2b(b"" if same else body, digest_size=32).digest() if idempotency_key else None
+        )
         try:
             taken = await self._writer.submit(
                 Posted(submission, idempotency_key, digest, current_traceparent())
@@ -101,13 +107,21 @@ class Reception:
             return [FieldError(e["pointer"], e["detail"]) for e in problem.extra.get("errors", [])]
         return []
 
-    async def keep(self, refused: Refused) -> None:
-        """Keep what could not be accepted. Never fails: the caller has an answer to give."""
+    @property
+    def synonyms(self) -> Synonyms:
+        """Which names are understood."""
+        return self._catalogue.synonyms
+
+    async def keep(self, refused: Refused) -> bool:
+        """Keep what could not be accepted; returns whether it is committed. Never fails: the caller
+        has an answer to give."""
         _refused.inc()
         try:
             await self._bad.submit(refused)
         except Exception as error:
             log.warning("a bad submission was not kept: %s", type(error).__name__)
+            return False
+        return True
 
     async def _commit(self, batch: Sequence[Posted]) -> list[Taken | Exception]:
         return await self._transactions.run(lambda unit: take_submissions(unit, batch))

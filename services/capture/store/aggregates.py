@@ -5,6 +5,7 @@ from services.capture.domain.fields import FieldDeclaration, SeenField
 from services.capture.domain.form import FormVersion, StoredForm
 from services.capture.domain.lead import Lead
 from services.capture.domain.rereading import Reread
+from services.capture.domain.source import Source
 from services.capture.domain.submission import BadSubmission, Taken
 from services.capture.domain.synonyms import Synonym
 from services.capture.store.tables import (
@@ -16,6 +17,7 @@ from services.capture.store.tables import (
     leads,
     rereads,
     seen_fields,
+    sources,
     submissions,
     synonyms,
 )
@@ -34,6 +36,7 @@ BAD_SUBMISSIONS = Aggregate(bad_submissions, BadSubmission)
 DECLARED = Aggregate(custom_fields, FieldDeclaration, decode={"options": tuple})
 SEEN = Aggregate(seen_fields, SeenField, on_conflict="ignore")
 SYNONYMS = Aggregate(synonyms, Synonym)
+SOURCES = Aggregate(sources, Source)
 REREADS = Aggregate(rereads, Reread, decode={"names": tuple})
 FORMS = Aggregate(forms, StoredForm)
 FORM_VERSIONS = Aggregate(form_versions, FormVersion)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from services.capture.domain.fields import FACT, FieldDeclaration, SeenField
 from services.capture.domain.form import FormVersion, HostedForm, StoredForm
 from services.capture.domain.lead import Lead
+from services.capture.domain.source import Source
 from services.capture.domain.submission import STANDARD
 from services.capture.domain.synonyms import Synonym
 from services.capture.store.aggregates import (
@@ -17,6 +18,7 @@ from services.capture.store.aggregates import (
     FORMS,
     LEADS,
     SEEN,
+    SOURCES,
     SYNONYMS,
 )
 from services.capture.store.tables import (
@@ -27,13 +29,14 @@ from services.capture.store.tables import (
     forms,
     leads,
     seen_fields,
+    sources,
     submissions,
     synonyms,
 )
 from shared.db.statements import Statement
 from shared.runtime.retention import CHUNK, first_id_of
 
-SENDERS: Final = ("form", "key")
+SENDERS: Final = ("form", "key", "open", "source")
 MAX_SHOWN: Final = 200
 """Most touches and most activities shown with a lead; the newest."""
 
@@ -168,6 +171,17 @@ def seen_undeclared(conn: Connection) -> list[SeenField]:
 def added_synonyms(conn: Connection) -> list[Synonym]:
     """The names that were added to the table that comes with the product."""
     return SYNONYMS.items(conn.execute(SYNONYMS.query().order_by(synonyms.c.name)))
+
+
+def every_source(conn: Connection) -> list[Source]:
+    """The tools that are set up, the oldest first."""
+    return SOURCES.items(conn.execute(SOURCES.query().order_by(sources.c.created_at)))
+
+
+def find_source(conn: Connection, source_id: str) -> Source | None:
+    """A tool that is set up, active or not."""
+    found = SOURCES.items(conn.execute(SOURCES.query().where(sources.c.source_id == source_id)))
+    return found[0] if found else None
 
 
 def find_form(conn: Connection, form_id: str) -> HostedForm | None:

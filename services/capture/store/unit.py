@@ -18,6 +18,7 @@ from services.capture.store.aggregates import (
     LEADS,
     REREADS,
     SEEN,
+    SOURCES,
     SUBMISSIONS,
     SYNONYMS,
 )
@@ -66,6 +67,7 @@ class Capture(Unit):
         self.synonyms = self.rows(SYNONYMS)
         self.rereads = self.rows(REREADS)
         self.form_versions = self.rows(FORM_VERSIONS)
+        self.sources = self.rows(SOURCES)
         self.catalogue = catalogue or Catalogue()
         self._answered: dict[str, Taken] = {}
         self._new_names: set[str] = set()
