@@ -17,6 +17,7 @@ KNOWN_FIELDS: Final = (
     "employees",
     "industry",
     "email_type",
+    "email_disposable",
     "has_phone",
     "has_website",
     "has_message",

@@ -101,6 +101,7 @@ FACT_NAMES: Final[Mapping[str, str]] = {
     "company_domain": "Company's domain",
     "job_title": "Job title",
     "email_type": "Kind of e-mail address",
+    "email_disposable": "Throw-away e-mail address",
     "has_phone": "Phone given",
     "has_website": "Website given",
     "has_message": "Message given",

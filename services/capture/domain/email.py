@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from email_validator import EmailNotValidError, validate_email
 
+from services.capture.domain.domains import is_disposable
+
 EmailType = Literal["business", "free", "none"]
 
 # Plain addresses need no full parser: that takes 18 µs, this 1 µs. Whatever does not match goes
@@ -32,8 +34,7 @@ FREE_MAIL: Final = frozenset({
     "kpnmail.nl", "planet.nl", "telenet.be", "skynet.be", "btinternet.com", "sky.com",
     "talktalk.net", "virginmedia.com", "comcast.net", "verizon.net", "att.net", "sbcglobal.net",
     "cox.net", "charter.net", "bellsouth.net", "shaw.ca", "rogers.com", "uol.com.br",
-    "bol.com.br", "terra.com.br", "rediffmail.com", "mailinator.com", "guerrillamail.com",
-    "10minutemail.com", "yopmail.com", "trashmail.com",
+    "bol.com.br", "terra.com.br", "rediffmail.com",
 })
 # fmt: on
 """Domains where anybody gets a mailbox: they say nothing about an employer."""
@@ -60,10 +61,12 @@ def _parsed(address: str) -> str:
 
 
 def company_domain(address: str | None) -> str | None:
-    """The domain of a business mailbox, which says where somebody works; None for a free one."""
+    """The domain of a business mailbox, which says where somebody works; None for a free one and
+    for one that is thrown away."""
     if not address or email_type(address) != "business":
         return None
-    return address.rpartition("@")[2]
+    domain = address.rpartition("@")[2]
+    return None if is_disposable(domain) else domain
 
 
 def email_type(address: str | None) -> EmailType:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from services.capture.domain.country import normalise_country
+from services.capture.domain.domains import is_disposable, site_domain
 from services.capture.domain.email import company_domain, email_type, normalise_email
 from services.capture.domain.fields import (
     FACT,
@@ -236,12 +237,15 @@ def normalise(draft: Draft, declared: Declared, default_region: str | None = Non
 
 def derived_facts(contact: Mapping[str, Any]) -> dict[str, Any]:
     """What a decision may know about the contact data: that it is there, not what it is; and where
-    somebody works."""
+    somebody works: by their address, else by the website they gave."""
     email = contact.get("email")
-    domain = company_domain(email)
+    website = contact.get("website")
+    domain = company_domain(email) or (site_domain(website) if website else None)
+    thrown_away = email is not None and is_disposable(email.rpartition("@")[2])
     return {
-        "email_type": email_type(email),
+        "email_type": "free" if thrown_away else email_type(email),
         **({"company_domain": domain} if domain is not None else {}),
+        **({"email_disposable": True} if thrown_away else {}),
         "has_phone": "phone" in contact,
         "has_website": "website" in contact,
         "has_message": "message" in contact,

@@ -1,6 +1,7 @@
 """Nothing gets lost in a name: synonyms, odd names, values nobody can read, late declarations."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -304,3 +305,9 @@ def test_names_are_compared_without_case_spaces_and_marks() -> None:
 )
 def test_a_whole_name_is_parted_at_its_last_space(whole: str, parts: Any) -> None:
     assert split_name(whole) == parts
+
+
+def test_the_documentation_shows_the_table_as_it_is() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "capture.md").read_text()
+    for field, names in known_synonyms().items():
+        assert f"| `{field}` | {', '.join(names)} |" in text, field
