@@ -10,7 +10,10 @@ from sqlalchemy import Connection
 
 from services.feedback.domain.hints import Hint, capture_hints, routing_hints
 from services.feedback.domain.proposals import UNRESOLVED, Status
+from services.feedback.domain.slices import By
+from services.feedback.figure_filters import BreakdownFilters
 from services.feedback.store import queries
+from services.feedback.store.breakdown import breakdown
 from services.feedback.store.figures import metrics
 from services.feedback.store.hints import newest_answers
 from services.feedback.store.names import leads_told
@@ -21,6 +24,7 @@ from services.feedback.web import lead_pages, learning_pages, proposal_pages, we
 from services.feedback.web.hinting import areas, in_short
 from services.feedback.web.proposal_view import follow_up, proposal_view
 from services.feedback.web.shell import Marketer, page
+from services.feedback.web.slices import asked_for, form_view, side_by_side
 from services.feedback.web.standing import standing
 from services.feedback.web.view import figures_view
 from shared.contracts.vocabulary import Stage
@@ -55,15 +59,22 @@ def _add_overview(
     transactions: Transactions[Feedback],
     stuck_after: Mapping[Stage, timedelta],
 ) -> None:
-    def view(conn: Connection) -> dict[str, Any]:
-        now = transactions.clock.now()
-        figures = figures_view(metrics(conn, now), queries.stages(conn, now, stuck_after))
-        return {**figures, **_learned(conn, transactions), "hints": in_short(_hints(conn))}
+    def view(conn: Connection, asked: BreakdownFilters) -> dict[str, Any]:
+        now, part = transactions.clock.now(), asked.part()
+        figures = figures_view(metrics(conn, now, part), queries.stages(conn, now, stuck_after))
+        beside = side_by_side(breakdown(conn, now, asked.by or By.SOURCE, part))
+        learned = {**_learned(conn, transactions), "hints": in_short(_hints(conn))}
+        return {**figures, **learned, "slice": form_view(conn, asked), "beside": beside}
 
     @pages.get("/", response_class=HTMLResponse)
     async def overview(request: Request, _: Marketer) -> Response:
-        """How leads fare, and what the loop learned."""
-        return page(request, "overview", "/feedback/", **await transactions.db.read(view))
+        """How leads fare, all of them or a part, and what the loop learned."""
+        asked, faults = asked_for(request)
+        found = await transactions.db.read(lambda conn: view(conn, asked))
+        status_code = 422 if faults else 200
+        return page(
+            request, "overview", "/feedback/", status_code=status_code, faults=faults, **found
+        )
 
 
 def _learned(conn: Connection, transactions: Transactions[Feedback]) -> dict[str, Any]:

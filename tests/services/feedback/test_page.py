@@ -1,10 +1,14 @@
 """The overview in a real browser, without JavaScript, on a phone."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
 from shared.access import Role
 from shared.contracts.vocabulary import RejectReason
 from tests.services.feedback.lives import Life, answers, found, published
+from tests.services.feedback.test_slices import lives
 from tests.services.feedback.visits import Visit, proposed
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -79,3 +83,35 @@ async def test_who_sees_it(visit: Visit, path: str) -> None:
     answer = await visit.page.goto(f"{visit.url}/feedback/{path}")
     assert answer is not None
     assert answer.status == 403
+
+
+async def test_figures_of_a_part_of_the_leads(visit: Visit, tmp_path: Path) -> None:
+    for life in lives():
+        await visit.feedback.read(life.events)
+    visit.feedback.clock.advance(timedelta(days=13))
+    await visit.log_in()
+    text = await visit.go("/feedback/")
+    assert "Source side by side" in text
+    assert "1 of 3" in text
+    form = visit.page.get_by_role("form", name="Whose figures")
+    await form.get_by_text("Figures of all leads").click()
+    await form.get_by_label("From").fill("2026-11-02")
+    await form.get_by_label("To, with this day").fill("2026-11-08")
+    await form.get_by_label("Source").select_option("search")
+    await form.get_by_label("Side by side").select_option("Rep")
+    await form.get_by_role("button", name="Show", exact=True).click()
+    await visit.page.wait_for_url("**source=search**")
+    text = await visit.text()
+    assert "Figures of a part of the leads" in text
+    table = visit.page.locator("#beside .table-stacking")
+    assert await table.locator("tbody th").all_inner_texts() == ["ana", "ben"]
+    assert await form.get_by_label("To, with this day").input_value() == "2026-11-08"
+    link = visit.page.locator("#beside").get_by_role("link", name="Download as CSV")
+    async with await visit.client() as client:
+        told = await client.get(await link.get_attribute("href") or "")
+    assert told.text.splitlines()[1].startswith("ana,1,")
+    assert await visit.fits()
+    await visit.page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    await visit.page.set_viewport_size({"width": 1280, "height": 800})
+    await visit.page.screenshot(path=tmp_path / "desk.png", full_page=True)
+    assert "From: Input should" in await visit.go("/feedback/?from=soon")
