@@ -26,11 +26,12 @@ from shared.db.migrations import migrate
 from shared.runtime.clock import FixedClock
 from shared.runtime.consumer import Consumer
 from shared.runtime.outward import Allowed, Outward
+from shared.runtime.relay import Relay
 from shared.runtime.service import Infra, Service
 from shared.web.links import Links
 from tests.services.feedback.lives import START, Feedback, Life
 
-TELLING = (Tail, WebhookSender)
+TELLING = (Tail, WebhookSender, Relay)
 """The parts that run here; what else feedback does is not needed to be told of events."""
 
 

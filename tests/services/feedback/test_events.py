@@ -116,6 +116,7 @@ async def test_a_rare_event_is_found_in_stretches(
     assert leads_of(await marketing.events(source="rare")) == [rare.lead_id]
 
 
+@ONE_DATABASE
 async def test_the_place_before_a_time(marketing: Marketing) -> None:
     for day in range(4):
         for _ in range(day + 1):
@@ -190,6 +191,7 @@ async def test_who_may_listen_and_how_many(
     assert refused.headers["retry-after"] == "30"
 
 
+@ONE_DATABASE
 async def test_a_table_of_events(marketing: Marketing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "CHUNK", 2)
     await marketing.answers(5, source="=cmd|' /C calc'!A0")

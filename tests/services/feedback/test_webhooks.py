@@ -78,6 +78,7 @@ async def test_events_are_signed_and_in_order_and_the_secret_is_told_once(
         assert leads_of(page["items"]) == leads(new[1:])
 
 
+@ONE_DATABASE
 async def test_a_new_secret_overlaps_with_the_old_one(marketing: Marketing) -> None:
     async with receiver() as target:
         hook = await marketing.webhook(target.url)
@@ -117,6 +118,7 @@ async def test_filters_let_through_what_is_wanted(marketing: Marketing) -> None:
         assert leads_of(got(target)) == [fair.lead_id]
 
 
+@ONE_DATABASE
 async def test_a_failure_is_tried_again_and_nothing_overtakes_it(marketing: Marketing) -> None:
     async with receiver("500") as target:
         hook = await marketing.webhook(target.url)
@@ -143,6 +145,7 @@ async def test_a_failure_is_tried_again_and_nothing_overtakes_it(marketing: Mark
         assert leads_of(got(target)[3:]) == leads(lives)
 
 
+@ONE_DATABASE
 async def test_days_of_failure_switch_it_off_and_it_goes_on_where_it_stopped(
     marketing: Marketing,
 ) -> None:
@@ -193,6 +196,7 @@ async def test_what_a_receiver_may_answer(
         assert found["ended_because"] == (error if behaves == "410" else None)
 
 
+@ONE_DATABASE
 async def test_one_that_hangs_holds_up_nobody_else(marketing: Marketing) -> None:
     sender_of(marketing)._outgoing._seconds = 2.0
     async with receiver("hang") as hanging, receiver() as target:
