@@ -273,8 +273,15 @@ def in_order(log: Iterable[Logged]) -> Iterator[Finding]:
 
 
 def stages_agree(history: History) -> Iterator[Finding]:
-    """With everything read, feedback's stage of a lead is what routing has."""
+    """With everything read, feedback's stage of a lead is what routing has. A deal goes on in
+    other hands: it is as far as it was."""
     owner = {turn.lead_id: turn for turn in history.turns if turn.closed_at is None}
+    cycle = {turn.lead_id: turn.cycle for turn in sorted(history.turns, key=lambda t: t.cycle)}
+    worked = {
+        turn.lead_id
+        for turn in history.turns
+        if turn.state == "ACCEPTED" and turn.cycle == cycle[turn.lead_id]
+    }
     for lead_id, stage in history.stages.items():
         turn = owner.get(lead_id)
         if turn is not None:
@@ -283,6 +290,8 @@ def stages_agree(history: History) -> Iterator[Finding]:
             expected = frozenset({"UNROUTED"})
         else:
             continue
+        if lead_id in worked:
+            expected |= {"SQL", "OPPORTUNITY"}
         if stage not in expected:
             text = f"lead {lead_id} is {stage} in feedback, {'/'.join(sorted(expected))} in routing"
             yield Finding("stages", text)

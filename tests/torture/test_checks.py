@@ -328,3 +328,12 @@ def test_a_lead_that_everybody_turned_down_may_wait(ledger: Ledger, history: His
 def test_a_miss_that_was_none(ledger: Ledger, history: History, log: Log) -> None:
     log.add("lead.handoff", "lead.sla_breached", lead_id="L1", assignment_id="a2")
     assert kinds(check(ledger, history)) == {"no miss"}
+
+
+def test_a_deal_goes_on_in_other_hands(ledger: Ledger, history: History) -> None:
+    history.turns[0] = replace(history.turns[0], state="ACCEPTED", closed_because="HANDED_OVER")
+    history.turns[1] = replace(history.turns[1], state="ASSIGNED", cause="HANDED_OVER")
+    history.stages["L1"] = "SQL"
+    assert "stages" not in kinds(check(ledger, history))
+    history.stages["L1"] = "REJECTED"
+    assert "stages" in kinds(check(ledger, history))
