@@ -110,6 +110,8 @@ async def test_a_rare_event_is_found_in_stretches(
     await marketing.answers(12)
     (rare,) = await marketing.answers(source="rare")
     await marketing.answers(3)
+    many = [life.lead_id for life in marketing.answered if life.source == "search"]
+    assert leads_of(await marketing.events(source="search", limit=2)) == many
     first = await marketing.get("events", source="rare")
     assert first["items"] == []
     assert first["next_cursor"] is not None
@@ -205,3 +207,12 @@ async def test_a_table_of_events(marketing: Marketing, monkeypatch: pytest.Monke
     assert (rows[5]["reason"], rows[5]["answer"]) == ("OUTSIDE_ICP", "rejected")
     only = await marketing.client.get("/feedback/v1/events.csv", params={"source": "fair"})
     assert len(only.text.splitlines()) == 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_stream_hears_of_what_another_process_wrote(
+    marketing: Marketing, database_url: str
+) -> None:
+    async with open_marketing(database_url) as other, listening(marketing) as stream:
+        new = await other.answers(2)
+        assert await stream.leads(2) == [life.lead_id for life in new]
