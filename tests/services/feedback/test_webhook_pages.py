@@ -89,6 +89,8 @@ async def test_add_one_and_see_it_work_fail_and_go_on(
         await card.get_by_text("Change, send again, remove").click()
         assert await visit.fits()
         await visit.page.screenshot(path=tmp_path / "phone.png", full_page=True)
+        await visit.page.set_viewport_size({"width": 1280, "height": 800})
+        await visit.page.screenshot(path=tmp_path / "desk.png", full_page=True)
         target.behaves = "204"
         await card.get_by_role("button", name="Go on").click()
         await says(visit, "It goes on where it stopped.")
