@@ -10,6 +10,7 @@ from services.capture.store.unit import Capture
 from shared.contracts.events import ActivityRecorded
 from shared.contracts.ids import new_id
 from shared.contracts.problems import Problem
+from shared.contracts.vocabulary import FIELDS_READ
 
 SKEW: Final = timedelta(seconds=60)
 """How far a caller's clock may be ahead of ours."""
@@ -32,6 +33,8 @@ def record_activity(
     lead we do not know.
     """
     now = unit.now
+    if kind == FIELDS_READ:
+        raise _invalid("/kind", "is what Leadloop calls facts that it reads anew: use another")
     if occurred_at is not None and occurred_at > now + SKEW:
         raise _invalid("/occurred_at", "lies in the future")
     at = (occurred_at or now).astimezone(UTC)

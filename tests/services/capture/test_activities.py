@@ -70,6 +70,7 @@ async def test_one_key_at_once_for_two_leads_records_one_activity(
         ({"lead_id": "nobody", "kind": "x"}, 404),
         ({"email": "ada@example.com"}, 422),
         ({"email": "ada@example.com", "kind": "Not A Kind"}, 422),
+        ({"email": "ada@example.com", "kind": "fields_read"}, 422),
         ({"email": "no address", "kind": "x"}, 422),
         ({"email": "ada@example.com", "kind": "x", "occurred_at": "yesterday"}, 422),
         ({"email": "ada@example.com", "kind": "x", "occurred_at": "2026-01-01T00:00:00"}, 422),

@@ -137,7 +137,8 @@ async def test_a_fields_own_name_wins_and_what_loses_is_kept(capture: Capture) -
 @SQLITE
 async def test_a_declared_field_is_no_synonym(capture: Capture) -> None:
     await capture.client.put(FIELDS, json={"items": [{"name": "size", "kind": "fact"}]})
-    lead = await lead_of(capture, await capture.post({"email": "a@example.com", "size": "XL"}))
+    form = {"E-Mail": "a@example.com", "size": "XL"}
+    lead = await lead_of(capture, await capture.post(form))
     assert lead["facts"]["fields.size"] == "XL"
     assert "employees" not in lead["facts"]
 

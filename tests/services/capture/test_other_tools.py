@@ -171,12 +171,14 @@ async def test_pages_of_allowed_hosts_may_post_by_script(capture: Capture) -> No
 async def web_to_lead(capture: Capture, **more: Any) -> dict[str, Any]:
     return await source(
         capture,
-        kind="web_to_lead",
-        source_id="salesforce",
-        oid="00D5e0000019xyzEAA",
-        allowed_hosts=["www.engines.example"],
-        mapping={"00N5e00000AbCdE": "budget"},
-        **more,
+        **{
+            "kind": "web_to_lead",
+            "source_id": "salesforce",
+            "oid": "00D5e0000019xyzEAA",
+            "allowed_hosts": ["www.engines.example"],
+            "mapping": {"00N5e00000AbCdE": "budget"},
+            **more,
+        },
     )
 
 
@@ -207,6 +209,7 @@ async def test_a_salesforce_form_goes_in_unmodified(capture: Capture) -> None:
         "//www.engines.example",
         "javascript:alert(1)", "https://www.engines.example@evil.example/", "/local", "",
         "https://evil.example\\@www.engines.example", "https://www.engines.example:x/",
+        "https://evil.example@www.engines.example/",
     ],
 )  # fmt: skip
 @SQLITE
@@ -499,3 +502,23 @@ def test_hosts_match_whole_and_by_a_star() -> None:
 def test_an_expression_that_is_none_is_told_without_a_trace() -> None:
     with pytest.raises(BadMapping, match="is no JMESPath"):
         compiled("a[")
+
+
+@SQLITE
+async def test_nothing_is_answered_as_taken_or_kept_that_is_not_committed(
+    capture: Capture,
+) -> None:
+    await source(capture, kind="hubspot", portal_id=PORTAL)
+    made = await source(capture, kind="webhook")
+    headers = {"X-Webhook-Secret": made["secret"]}
+    parts = {part.name: part for part in capture.service.parts}
+    await parts["capture.bad-writer"].stop()
+    no_lead = await send(capture, made["posts_to"], json={"a": 1}, headers=headers)
+    assert no_lead.status_code == 503
+    assert no_lead.headers["Retry-After"]
+    await parts["capture.writer"].stop()
+    lead = {"email": "a@example.com"}
+    assert (await send(capture, made["posts_to"], json=lead, headers=headers)).status_code == 503
+    answer = await send(capture, THEIRS, json=HUBSPOT)
+    assert (answer.status_code, answer.json()["status"]) == (503, "error")
+    assert await leads(capture) == []
