@@ -26,7 +26,7 @@ from shared.runtime.unit import Transactions
 Editor = Annotated[Principal, Depends(page_principal(Role.MARKETER, Role.ADMIN))]
 MOST_HTML: Final = 60_000
 TYPES: Final = [(kind, kind) for kind in get_args(InputType)]
-ASKED: Final = ("name", "label", "type", "hint", "options", "posted_as")
+ASKED: Final = ("name", "label", "type", "hint", "options", "posted_as", "autocomplete", "half")
 TOLD: Final = (
     "title", "intro", "button", "consent_purpose", "consent_text", "thanks_title", "thanks_text",
     "thanks_url", "allowed_origins", "language",
@@ -135,7 +135,8 @@ def _read(texts: dict[str, Any], html: str, catalogue: Catalogue) -> dict[str, A
         problem = Problem(422, "No form was found", "Paste the HTML from <form to </form>.")
         return {"texts": texts, "status": 422, "problem": problem}
     rows = [
-        {**{name: getattr(q, name) for name in ("name", "label", "type", "required", "posted_as")},
+        {**EMPTY_ROW,
+         **{name: getattr(q, name) for name in ("name", "label", "type", "required", "posted_as")},
          "options": ", ".join(q.options), "hint": ""}
         for q in questions
     ]  # fmt: skip
@@ -153,7 +154,12 @@ def _as_typed(document: Mapping[str, Any]) -> dict[str, Any]:
     texts: dict[str, Any] = {name: document.get(name) or "" for name in TOLD}
     texts["allowed_origins"] = "\n".join(document.get("allowed_origins", ()))
     texts["questions"] = [
-        {**EMPTY_ROW, **asked, "options": ", ".join(asked.get("options", ()))}
+        {
+            **EMPTY_ROW,
+            **asked,
+            "half": "on" if asked.get("half") else "",
+            "options": ", ".join(asked.get("options", ())),
+        }
         for asked in document["questions"]
     ]
     return texts
@@ -178,6 +184,7 @@ def _meant(texts: Mapping[str, Any]) -> dict[str, Any]:
     document["questions"] = [
         {
             **{name: value for name, value in row.items() if value != ""},
+            "half": bool(row["half"]),
             "options": [one.strip() for one in row["options"].split(",") if one.strip()],
         }
         for row in texts["questions"]

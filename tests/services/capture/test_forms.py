@@ -332,6 +332,29 @@ async def test_marketing_makes_a_form_of_one_it_has(
         await expect(page.get_by_text("The form is closed")).to_be_visible()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_the_editor_does_not_show_stays(
+    marketer: httpx.AsyncClient, capture: Capture, access: Access, browser: Browser
+) -> None:
+    asked = {"name": "phone", "label": "Phone", "type": "tel", "autocomplete": "tel", "half": True}
+    await made(marketer, questions=[*WEBINAR["questions"], asked])
+    key_id, _ = await access.create_key(Role.MARKETER)
+    async with _product(capture, access) as product:
+        context = await browser.new_context()
+        cookie = access.sessions.begin(key_id)
+        await context.add_cookies([{"name": COOKIE, "value": cookie, "url": product}])
+        page = await context.new_page()
+        await page.goto(f"{product}/capture/edit/webinar-may")
+        await page.get_by_label("Title").fill("Webinar in June")
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await expect(page.get_by_text("The form is saved")).to_be_visible()
+    form = (await marketer.get(f"{FORMS}/webinar-may")).json()
+    assert form["title"] == "Webinar in June"
+    assert form["allowed_origins"] == [SITE]
+    assert {**form["questions"][3], **asked} == form["questions"][3]
+    assert form["questions"][1]["posted_as"] == "how_many"
+
+
 async def _finish(page: Page) -> None:
     """Rows move and go, then the form is named and made."""
     await page.get_by_role("button", name=re.compile("Move Your e-mail up")).click()
