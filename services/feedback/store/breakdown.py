@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -93,15 +94,15 @@ def _figures(n: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _mql_to_sql(column: str) -> Statement:
-    return Statement(
-        lambda dialect: (
-            f"SELECT {column} AS value, count(*) AS leads, count(CASE WHEN "  # noqa: S608
-            f"{microseconds(dialect, 'first_mql_at', 'first_sql_at')} <= :within THEN 1 END) "
-            "AS reached FROM lead_stages WHERE first_mql_at <= :before AND "
-            f"{slice_sql(dialect, 'first_mql_at')} GROUP BY {column}"
-        )
+def _mql_to_sql(column: str, dialect: str) -> str:
+    return (
+        f"SELECT {column} AS value, count(*) AS leads, count(CASE WHEN "  # noqa: S608
+        f"{microseconds(dialect, 'first_mql_at', 'first_sql_at')} <= :within THEN 1 END) "
+        "AS reached FROM lead_stages WHERE first_mql_at <= :before AND "
+        f"{slice_sql(dialect, 'first_mql_at')} GROUP BY {column}"
     )
 
 
-_MQL_TO_SQL: Final = {by: _mql_to_sql(column) for by, column in _COLUMNS.items()}
+_MQL_TO_SQL: Final = {
+    by: Statement(partial(_mql_to_sql, column)) for by, column in _COLUMNS.items()
+}

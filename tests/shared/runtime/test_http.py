@@ -54,7 +54,7 @@ def _routes(app: FastAPI, db: Database) -> None:
         return {"extra": body.extra}
 
     @app.get("/toy/v1/fail/{how}")
-    async def fail(how: str) -> Any:
+    async def fail(how: str, email: str = "") -> Any:
         logging.getLogger("toy").info("asked to fail")
         match how:
             case "conflict":
