@@ -4,14 +4,15 @@ import base64
 import binascii
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.routing.documents import rfc3339
 from services.routing.domain.channels import BY_DEFAULT, Channel, Medium, Tells, When
 from services.routing.domain.notices import Notice
 from services.routing.domain.reps import Rep
+from services.routing.notifying.push import are_keys
 from services.routing.store.notices import ChannelStatus
 from shared.contracts.problems import Problem
 from shared.runtime.outgoing import MAX_ADDRESS, Outgoing, Refused
@@ -29,27 +30,33 @@ class ChannelIn(BaseModel):
     tells: Annotated[list[OfLeads], Field(max_length=4)] = ["new_lead", "escalated"]
     when: When = When.AT_ONCE
     url: Annotated[str, Field(max_length=MAX_ADDRESS)] | None = None
-    """Where a webhook is; none for mail, which goes to the rep's address."""
-    secret: Annotated[str, Field(max_length=120)] | None = None
-    """Of a signed webhook, ``whsec_`` and base64 of 24 to 64 bytes; kept or made, if left out."""
+    """Where a webhook is, or what carries messages to a browser (its subscription's ``endpoint``);
+    none for mail, which goes to the rep's address."""
+    secret: Annotated[str, Field(max_length=200)] | None = None
+    """Of a signed webhook, ``whsec_`` and base64 of 24 to 64 bytes; kept or made, if left out. Of a
+    browser, its keys: ``<p256dh>.<auth>`` in base64url."""
 
-    @field_validator("secret")
-    @classmethod
-    def _is_a_secret(cls, secret: str | None) -> str | None:
-        if secret is None:
-            return None
+    @model_validator(mode="after")
+    def _has_its_secret(self) -> Self:
+        if self.medium is Medium.PUSH and not are_keys(self.secret or ""):
+            raise ValueError("a browser's keys are its p256dh and auth in base64url, with a dot")
+        if self.medium is Medium.WEBHOOK and self.secret is not None:
+            self._check_signing(self.secret)
+        return self
+
+    @staticmethod
+    def _check_signing(secret: str) -> None:
         try:
             size = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
         except binascii.Error:
             size = 0
         if not secret.startswith("whsec_") or not 24 <= size <= 64:
             raise ValueError("a secret is whsec_ and then 24 to 64 bytes in base64")
-        return secret
 
     def channel(self) -> Channel:
         """The channel that was meant."""
         tells = tuple(Tells(one) for one in dict.fromkeys(self.tells))
-        secret = self.secret if self.medium is Medium.WEBHOOK else None
+        secret = self.secret if self.medium in (Medium.WEBHOOK, Medium.PUSH) else None
         return Channel(self.medium, tells, self.when, self.url, secret)
 
 

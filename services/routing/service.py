@@ -23,7 +23,8 @@ from services.routing.http.stream import Changes, stream_router
 from services.routing.http.working import working_router
 from services.routing.joining import keep_leavers_out
 from services.routing.metrics import UNROUTED_NOW
-from services.routing.notifying.media import Media
+from services.routing.notifying.media import Carrier, Media
+from services.routing.notifying.push import PURPOSE, PushKey, contact_of
 from services.routing.notifying.sender import Sender, count_failing, forget
 from services.routing.open_links import OpenLinks
 from services.routing.settings import Settings
@@ -94,8 +95,13 @@ def build(settings: Settings, infra: Infra) -> Service:
     simulate = simulating(jobs, infra.db.url)
     links = OpenLinks(infra.access, outward.public_url)
     outgoing = Outgoing(outward.allowed)
+    contact = contact_of(outward)
     mailer = None if outward.mail is None else Mailer(outward.mail, infra.clock)
-    sender = Sender(transactions, Media(outgoing, mailer), links, at_most=at_most)
+
+    def carrier() -> Carrier:
+        return Carrier(PushKey(infra.access.sessions.derived(PURPOSE)), contact)
+
+    sender = Sender(transactions, Media(outgoing, mailer, carrier), links, at_most=at_most)
     app = _app(infra, transactions, hub, outgoing, links, simulate)
     consumer = Consumer(
         NAME,

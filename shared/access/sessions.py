@@ -5,6 +5,7 @@ request forgery, and ends after twelve hours. It is worth nothing once the key h
 which is looked up at each request; so revoking a key is also how all of its sessions are ended.
 """
 
+import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,10 @@ class Sessions:
     def sign(self, purpose: str, payload: Any) -> str:
         """JSON that nobody but us can have made, as text for an address; of this purpose alone."""
         return str(URLSafeSerializer(self._secret, salt=purpose).dumps(payload))
+
+    def derived(self, purpose: str) -> bytes:
+        """64 bytes for this purpose alone, the same in every process."""
+        return hmac.digest(self._secret.encode(), purpose.encode(), "sha512")
 
     def unsign(self, purpose: str, text: str) -> Any:
         """What ``sign`` was given for this purpose; None for what is forged or altered."""

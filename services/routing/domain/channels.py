@@ -35,6 +35,8 @@ class Medium(StrEnum):
     """An incoming webhook that takes ``{"text": …}``: Slack's, and those made like it."""
     WEBHOOK = "webhook"
     """A signed one, as Standard Webhooks has it."""
+    PUSH = "push"
+    """Web push, to the one browser that agreed to it last."""
 
 
 class When(StrEnum):
@@ -57,7 +59,7 @@ class Channel:
     url: str | None = field(default=None, repr=False)
     """Where a webhook is; mail goes to the rep's address."""
     secret: str | None = field(default=None, repr=False)
-    """Of a signed webhook: ``whsec_…``."""
+    """Of a signed webhook: ``whsec_…``; of a browser: its keys, ``<p256dh>.<auth>``."""
     ended: str | None = None
     """Why it is not used any more: its receiver said it is gone. Saving it again begins anew."""
 

@@ -1,5 +1,6 @@
 """How a message goes out: by mail, to a chat's webhook, or to a signed one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +14,7 @@ from services.routing.domain.channels import Channel, Medium
 from services.routing.domain.notices import Notice
 from services.routing.domain.reps import Rep
 from services.routing.notifying.messages import Message
+from services.routing.notifying.push import PushKey, encrypted, headers_of
 from shared.runtime.mail import Mailer, MailFailed
 from shared.runtime.outgoing import Answer, Outgoing, Refused
 
@@ -45,12 +47,23 @@ class Tried:
     """Where it was sent, of a webhook."""
 
 
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """How messages to browsers are signed, and whom their carriers may turn to."""
+
+    key: PushKey
+    contact: str
+
+
 class Media:
     """Sends a message once, by any medium."""
 
-    def __init__(self, outgoing: Outgoing, mailer: Mailer | None) -> None:
+    def __init__(
+        self, outgoing: Outgoing, mailer: Mailer | None, carrier: Callable[[], Carrier]
+    ) -> None:
         self._outgoing = outgoing
         self._mailer = mailer
+        self._carrier = carrier
 
     async def send(
         self, notice: Notice, channel: Channel, rep: Rep, message: Message, now: datetime
@@ -60,15 +73,10 @@ class Media:
             return await self._mail(notice, rep, message)
         if channel.url is None:
             return Tried(Result.DROPPED, "it has no address")
-        headers = {"content-type": "application/json"}
-        if channel.medium is Medium.SLACK:
-            body = orjson.dumps({"text": message.chat()})
-        else:
-            body = _document(notice, message)
-            headers |= _signed(notice.notice_id, channel.secret or "", body, now)
         try:
-            tried = _judged(await self._outgoing.post(channel.url, body, headers))
-            return replace(tried, url=channel.url)
+            body, headers = self._written(notice, channel, message, now)
+            answer = await self._outgoing.post(channel.url, body, headers)
+            return replace(_judged(answer, channel.medium), url=channel.url)
         except Refused as refused:
             return Tried(Result.FAILED, str(refused)[:200])
         except TimeoutError:
@@ -79,6 +87,22 @@ class Media:
     async def close(self) -> None:
         """Close the connections."""
         await self._outgoing.close()
+
+    def _written(
+        self, notice: Notice, channel: Channel, message: Message, now: datetime
+    ) -> tuple[bytes, dict[str, str]]:
+        """The body and the headers. Raises Problem 503 while the access store is away."""
+        json = {"content-type": "application/json"}
+        match channel.medium:
+            case Medium.SLACK:
+                return orjson.dumps({"text": message.chat()}), json
+            case Medium.PUSH:
+                assert channel.url is not None
+                carrier = self._carrier()
+                headers = headers_of(carrier.key, channel.url, carrier.contact)
+                return encrypted(message, channel.secret or ""), headers
+        body = _document(notice, message)
+        return body, json | _signed(notice.notice_id, channel.secret or "", body, now)
 
     async def _mail(self, notice: Notice, rep: Rep, message: Message) -> Tried:
         if self._mailer is None:
@@ -115,9 +139,11 @@ def _signed(notice_id: str, secret: str, body: bytes, now: datetime) -> dict[str
     }
 
 
-def _judged(answer: Answer) -> Tried:
+def _judged(answer: Answer, medium: Medium) -> Tried:
     if 200 <= answer.status < 300:
         return Tried(Result.SENT)
+    if medium is Medium.PUSH and answer.status in (404, GONE):
+        return Tried(Result.GONE, f"the browser does not take messages any more ({answer.status})")
     if answer.status == GONE:
         return Tried(Result.GONE, "its receiver says that it is gone (410)")
     if 300 <= answer.status < 400:

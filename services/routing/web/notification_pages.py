@@ -17,6 +17,7 @@ from services.routing.domain.channels import BY_DEFAULT, OF_LEADS, Channel, Medi
 from services.routing.domain.notices import NoticeState
 from services.routing.domain.reps import Rep
 from services.routing.handlers import telling
+from services.routing.notifying.push import PURPOSE, PushKey
 from services.routing.store import queries
 from services.routing.store.notices import ChannelStatus, newest_of, statuses_of
 from services.routing.store.unit import Routing
@@ -34,6 +35,7 @@ MEDIUM_WORDS: Final[Mapping[Medium, tuple[str, str]]] = {
         "Webhook",
         "For a program of yours: JSON, signed as Standard Webhooks has it.",
     ),
+    Medium.PUSH: ("This browser", "A message of the browser or phone, also while no page is open."),
 }
 TELLS_WORDS: Final[Mapping[Tells, str]] = {
     Tells.NEW_LEAD: "A lead is mine now",
@@ -81,7 +83,8 @@ def add_notification_pages(
     ) -> Response:
         chosen = await transactions.db.read(lambda conn: _whose(conn, who, rep_id))
         context = await transactions.db.read(lambda conn: _context(conn, chosen, who, mail))
-        context |= {"notice": None, "problem": None, "bad": "", **more}
+        key = PushKey(request.app.state.access.sessions.derived(PURPOSE))
+        context |= {"notice": None, "problem": None, "bad": "", "push_key": key.public, **more}
         return pages.render(request, "notifications.html", status_code=status, **context)
 
     @router.get(PLACE)
@@ -140,11 +143,17 @@ def _channel(form: FormData, medium: Medium, outgoing: Outgoing, secret: str) ->
                 "tells": [one for one in form.getlist("tells") if isinstance(one, str)],
                 "when": _text(form, "when") or When.AT_ONCE,
                 "url": None if medium is Medium.MAIL else _text(form, "url").strip(),
-                "secret": secret if _text(form, "renew") else None,
+                "secret": _text(form, "secret")
+                if medium is Medium.PUSH
+                else secret
+                if _text(form, "renew")
+                else None,
             }
         )
     except ValidationError:
         detail = "Choose from what the page offers, and give a shorter address."
+        if medium is Medium.PUSH:
+            detail = "Press “Send them to this browser” in the browser that is to show them."
         raise Problem(422, "This can't be used", detail) from None
     check_channels([typed], outgoing)
     return typed.channel()
@@ -213,9 +222,10 @@ def _card(
         "used": channel is not None,
         "lacking": lacking,
         "address": rep.email if medium is Medium.MAIL else None,
-        "takes_url": medium is not Medium.MAIL,
+        "takes_url": medium in (Medium.SLACK, Medium.WEBHOOK),
         "url": known.url or "",
         "secret": known.secret,
+        "push": medium is Medium.PUSH,
         "ended": known.ended,
         "tells": [one.value for one in known.tells],
         "when": known.when.value,
