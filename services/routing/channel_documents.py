@@ -4,9 +4,9 @@ import base64
 import binascii
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from services.routing.documents import rfc3339
 from services.routing.domain.channels import BY_DEFAULT, Channel, Medium, Tells, When
@@ -32,32 +32,36 @@ class ChannelIn(BaseModel):
     url: Annotated[str, Field(max_length=MAX_ADDRESS)] | None = None
     """Where a webhook is, or what carries messages to a browser (its subscription's ``endpoint``);
     none for mail, which goes to the rep's address."""
-    secret: Annotated[str, Field(max_length=200)] | None = None
+    secret: Annotated[
+        Annotated[str, Field(max_length=200)] | None, Field(validate_default=True)
+    ] = None
     """Of a signed webhook, ``whsec_`` and base64 of 24 to 64 bytes; kept or made, if left out. Of a
     browser, its keys: ``<p256dh>.<auth>`` in base64url."""
 
-    @model_validator(mode="after")
-    def _has_its_secret(self) -> Self:
-        if self.medium is Medium.PUSH and not are_keys(self.secret or ""):
-            raise ValueError("a browser's keys are its p256dh and auth in base64url, with a dot")
-        if self.medium is Medium.WEBHOOK and self.secret is not None:
-            self._check_signing(self.secret)
-        return self
-
-    @staticmethod
-    def _check_signing(secret: str) -> None:
-        try:
-            size = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
-        except binascii.Error:
-            size = 0
-        if not secret.startswith("whsec_") or not 24 <= size <= 64:
-            raise ValueError("a secret is whsec_ and then 24 to 64 bytes in base64")
+    @field_validator("secret")
+    @classmethod
+    def _fits_the_medium(cls, secret: str | None, told: ValidationInfo) -> str | None:
+        match told.data.get("medium"):
+            case Medium.PUSH if not are_keys(secret or ""):
+                raise ValueError("a browser's keys are its p256dh and auth in base64url, dotted")
+            case Medium.WEBHOOK if secret is not None and not _signs(secret):
+                raise ValueError("a secret is whsec_ and then 24 to 64 bytes in base64")
+        return secret
 
     def channel(self) -> Channel:
         """The channel that was meant."""
         tells = tuple(Tells(one) for one in dict.fromkeys(self.tells))
         secret = self.secret if self.medium in (Medium.WEBHOOK, Medium.PUSH) else None
         return Channel(self.medium, tells, self.when, self.url, secret)
+
+
+def _signs(secret: str) -> bool:
+    """Whether a webhook can be signed with it."""
+    try:
+        size = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
+    except binascii.Error:
+        return False
+    return secret.startswith("whsec_") and 24 <= size <= 64
 
 
 class NotificationsIn(BaseModel):

@@ -612,4 +612,4 @@ def test_mail_needs_a_sender() -> None:
 
 
 def test_a_medium_has_a_gauge_each() -> None:
-    assert [one.value for one in Medium] == ["mail", "slack", "webhook"]
+    assert [one.value for one in Medium] == ["mail", "slack", "webhook", "push"]
