@@ -25,7 +25,6 @@ def figures_view(metrics: dict[str, Any], stages: dict[str, Any]) -> dict[str, A
             for step in metrics["funnel"]
         ],
         "by_version": _acceptance(acceptance["by_version"], "definition_version"),
-        "by_source": _acceptance(acceptance["by_source"], "source")[:12],
         "reasons": [_class(row) for row in metrics["reasons"]["by_class"]],
         "cohorts": metrics["cohorts"],
         "stages": [

@@ -85,6 +85,8 @@ class Shown:
     """What was read for it."""
 
     reps: list[Rep]
+    choices: list[Rep]
+    """Whose inbox this visitor may open."""
     rep_id: str
     counts: Counts
     page: Page
@@ -163,7 +165,8 @@ def _asked(sent: Mapping[str, Any]) -> Asked:
 
 def _read(conn: Connection, who: Principal, asked: Asked) -> Shown:
     """Raises Problem 403 for somebody else's inbox."""
-    reps, rep_id = _whose(conn, who, asked.rep_id)
+    reps = queries.list_reps(conn, limit=1000)
+    choices, rep_id = _whose(conn, who, reps, asked.rep_id)
     wanted = Wanted(asked.grade, asked.letters)
     page = inbox.page_of(conn, rep_id, asked.tab, wanted, asked.offset, SHOWN)
     opened = None
@@ -178,6 +181,7 @@ def _read(conn: Connection, who: Principal, asked: Asked) -> Shown:
         about = next((row for row in tabs if row is not None), None)
     return Shown(
         reps,
+        choices,
         rep_id,
         inbox.counts_of(conn, rep_id),
         page,
@@ -189,18 +193,19 @@ def _read(conn: Connection, who: Principal, asked: Asked) -> Shown:
     )
 
 
-def _whose(conn: Connection, who: Principal, asked: str | None) -> tuple[list[Rep], str]:
-    """The reps to choose from, and the one whose inbox it is."""
+def _whose(
+    conn: Connection, who: Principal, reps: list[Rep], asked: str | None
+) -> tuple[list[Rep], str]:
+    """The reps to choose from, and the one whose inbox it is. Raises Problem 403."""
     manager_id, own = managed_by(who), only_rep(who)
-    reps = queries.list_reps(conn, limit=1000)
     if own is not None:
-        return reps, own
-    if manager_id is not None and asked is not None:
-        managed = queries.managed_reps(conn, manager_id)
-        if asked not in managed:
-            raise Problem(403, "Not your team", "This rep is in another team.")
-    first = reps[0].rep_id if reps else ""
-    return reps, asked or manager_id or first
+        return [], own
+    if manager_id is None:
+        return reps, asked or (reps[0].rep_id if reps else "")
+    managed = queries.managed_reps(conn, manager_id)
+    if asked is not None and asked not in managed:
+        raise Problem(403, "Not your team", "This rep is in another team.")
+    return [rep for rep in reps if rep.rep_id in managed], asked or manager_id
 
 
 async def _give_answer(
@@ -257,7 +262,7 @@ def _context(
         "asked": asked,
         "chooses": who.role is not Role.REP,
         "own": found.rep_id == who.rep_id,
-        "reps": found.reps,
+        "reps": found.choices,
         "rep_id": found.rep_id,
         "rep_name": names.get(found.rep_id, found.rep_id),
         "tabs": [

@@ -308,6 +308,8 @@ async def test_a_manager_answers_for_a_rep_of_theirs(
     await give(desk, base, "Grace", "Hopper")
     async with page_of(desk, browser, base, Role.MANAGER, "mia") as page:
         await live(page, base)
+        # Nobody is offered whose inbox is closed to them.
+        assert await page.locator("#rep_id option").all_inner_texts() == ["ana", "mia"]
         await page.get_by_label("Rep").select_option("ana")
         await expect(page.get_by_role("heading", name="Inbox of ana")).to_be_visible()
         await expect(page.locator("#live-text")).to_contain_text("Live")
