@@ -13,9 +13,10 @@ from services.feedback.domain.webhooks import Webhook
 from services.feedback.event_filters import EventFilters, filters_json
 from services.feedback.store import feedback_log
 from services.feedback.store.webhooks import Standing
-from services.feedback.webhook_sender import Tried, send
+from services.feedback.webhook_sender import send
 from shared.contracts.ids import new_id
 from shared.contracts.problems import Problem
+from shared.runtime.delivery import Tried
 from shared.runtime.outgoing import MAX_ADDRESS, Outgoing, Refused
 from shared.runtime.paging import decode_number, encode_cursor
 

@@ -8,13 +8,12 @@ who send again what was not noted, with the same ids. One that hangs holds up it
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from time import monotonic
 from typing import Final
 
-import httpx
 import orjson
 
 from services.feedback.domain.webhooks import LEASE, Progress, Webhook
@@ -26,8 +25,9 @@ from services.feedback.store.unit import Feedback
 from services.feedback.store.webhooks import count_failing, next_due
 from shared.contracts.ids import new_id
 from shared.db.errors import is_transient
+from shared.runtime.delivery import Tried, deliver, signed
 from shared.runtime.logs import frames
-from shared.runtime.outgoing import Outgoing, Refused
+from shared.runtime.outgoing import Outgoing
 from shared.runtime.paging import encode_cursor
 from shared.runtime.parts import Alarm, cancelled_on_purpose
 from shared.runtime.unit import Transactions
@@ -45,18 +45,7 @@ SURE_SECONDS: Final = LEASE.total_seconds() / 2
 """Nothing is sent this long after the lease was last renewed: a call takes up to ten seconds."""
 LEAVING_SECONDS: Final = 3.0
 """How long calls may take that are under way when the process stops."""
-GONE: Final = 410
 _random = Random()  # noqa: S311 - it spreads retries
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What came of sending one event: ``error`` is None when it was taken."""
-
-    error: str | None = None
-    status: int | None = None
-    gone: bool = False
-    asked: float = 0.0
 
 
 async def send(
@@ -68,37 +57,9 @@ async def send(
     more: dict[str, str],
 ) -> Tried:
     """Send once, signed as Standard Webhooks has it. Never raises for what a receiver does."""
-    headers = {"content-type": "application/json", **_signed(hook, event_id, body, now), **more}
-    try:
-        answer = await outgoing.post(hook.url, body, headers)
-    except Refused as refused:
-        return Tried(str(refused)[:200])
-    except TimeoutError:
-        return Tried("it did not answer in time")
-    except httpx.HTTPError:
-        return Tried("it can't be reached")
-    status = answer.status
-    if 200 <= status < 300:
-        return Tried(status=status)
-    if status == GONE:
-        return Tried("its receiver says that it is gone (410)", status, gone=True)
-    if 300 <= status < 400:
-        return Tried(f"it leads elsewhere ({status}): give the new address", status)
-    after = answer.headers.get("retry-after", "")
-    return Tried(
-        f"it answered {status}", status, asked=float(after[:9]) if after.isdecimal() else 0.0
-    )
-
-
-def _signed(hook: Webhook, event_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    from standardwebhooks import Webhook as Signer
-
-    signatures = [Signer(one).sign(event_id, now, body.decode()) for one in hook.secrets(now)]
-    return {
-        "webhook-id": event_id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": " ".join(signatures),
-    }
+    signature = signed(event_id, hook.secrets(now), body, now)
+    headers = {"content-type": "application/json", **signature, **more}
+    return await deliver(outgoing, hook.url, body, headers)
 
 
 class WebhookSender(Alarm):

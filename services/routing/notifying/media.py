@@ -1,12 +1,11 @@
 """How a message goes out: by mail, to a chat's webhook, or to a signed one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-import httpx
 import orjson
 
 from services.routing.documents import rfc3339
@@ -15,10 +14,9 @@ from services.routing.domain.notices import Notice
 from services.routing.domain.reps import Rep
 from services.routing.notifying.messages import Message
 from services.routing.notifying.push import PushKey, encrypted, headers_of
+from shared.runtime.delivery import GONE, deliver, signed
 from shared.runtime.mail import Mailer, MailFailed
-from shared.runtime.outgoing import Answer, Outgoing, Refused
-
-GONE = 410
+from shared.runtime.outgoing import Outgoing
 
 
 class Result(StrEnum):
@@ -73,16 +71,13 @@ class Media:
             return await self._mail(notice, rep, message)
         if channel.url is None:
             return Tried(Result.DROPPED, "it has no address")
-        try:
-            body, headers = self._written(notice, channel, message, now)
-            answer = await self._outgoing.post(channel.url, body, headers)
-            return replace(_judged(answer, channel.medium), url=channel.url)
-        except Refused as refused:
-            return Tried(Result.FAILED, str(refused)[:200])
-        except TimeoutError:
-            return Tried(Result.FAILED, "it did not answer in time")
-        except httpx.HTTPError:
-            return Tried(Result.FAILED, "it can't be reached")
+        body, headers = self._written(notice, channel, message, now)
+        gone = (GONE, 404) if channel.medium is Medium.PUSH else (GONE,)
+        tried = await deliver(self._outgoing, channel.url, body, headers, gone=gone)
+        if tried.error is None:
+            return Tried(Result.SENT, url=channel.url)
+        result = Result.GONE if tried.gone else Result.FAILED
+        return Tried(result, tried.error, tried.asked, channel.url)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -102,7 +97,7 @@ class Media:
                 headers = headers_of(carrier.key, channel.url, carrier.contact)
                 return encrypted(message, channel.secret or ""), headers
         body = _document(notice, message)
-        return body, json | _signed(notice.notice_id, channel.secret or "", body, now)
+        return body, json | signed(notice.notice_id, [channel.secret or ""], body, now)
 
     async def _mail(self, notice: Notice, rep: Rep, message: Message) -> Tried:
         if self._mailer is None:
@@ -126,29 +121,3 @@ def _document(notice: Notice, message: Message) -> bytes:
         "data": message.data,
     }
     return orjson.dumps(document)
-
-
-def _signed(notice_id: str, secret: str, body: bytes, now: datetime) -> dict[str, str]:
-    from standardwebhooks import Webhook
-
-    signature = Webhook(secret).sign(notice_id, now, body.decode())
-    return {
-        "webhook-id": notice_id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signature,
-    }
-
-
-def _judged(answer: Answer, medium: Medium) -> Tried:
-    if 200 <= answer.status < 300:
-        return Tried(Result.SENT)
-    if medium is Medium.PUSH and answer.status in (404, GONE):
-        return Tried(Result.GONE, f"the browser does not take messages any more ({answer.status})")
-    if answer.status == GONE:
-        return Tried(Result.GONE, "its receiver says that it is gone (410)")
-    if 300 <= answer.status < 400:
-        return Tried(Result.FAILED, f"it leads elsewhere ({answer.status}): give the new address")
-    after = answer.headers.get("retry-after", "")
-    return Tried(
-        Result.FAILED, f"it answered {answer.status}", float(after[:9]) if after.isdecimal() else 0
-    )

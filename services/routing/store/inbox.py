@@ -15,7 +15,6 @@ from services.routing.store.aggregates import ASSIGNMENTS, DECISIONS, LEADS
 from services.routing.store.queries import IS_WAITING
 from services.routing.store.tables import assignments, contacts, decisions, leads
 from shared.contracts.vocabulary import RejectReason
-from shared.db.database import database_now
 from shared.runtime.retention import first_id_of
 
 MISSED_DAYS: Final = 30
@@ -82,9 +81,8 @@ class Page:
     found: int
 
 
-def counts_of(conn: Connection, rep_id: str) -> Counts:
-    """The true counts."""
-    now = database_now(conn)
+def counts_of(conn: Connection, rep_id: str, now: datetime) -> Counts:
+    """The true counts; ``now`` is the database's."""
     numbers = [
         conn.execute(
             select(func.count()).select_from(assignments).where(*_in(tab, rep_id, now))
@@ -95,12 +93,18 @@ def counts_of(conn: Connection, rep_id: str) -> Counts:
 
 
 def page_of(
-    conn: Connection, rep_id: str, tab: Tab, wanted: Wanted, offset: int, limit: int
+    conn: Connection,
+    rep_id: str,
+    tab: Tab,
+    wanted: Wanted,
+    now: datetime,
+    *,
+    offset: int = 0,
+    limit: int,
 ) -> Page:
     """Rows of a list. What waits: first what runs out within a quarter of an hour, then by grade,
     deadline and age; what a rep works on: the newest answer first; what they missed: the newest
     end first."""
-    now = database_now(conn)
     query = ASSIGNMENTS.query().where(*_in(tab, rep_id, now)).order_by(*_order(tab, now))
     if wanted.grade is not None:
         query = query.where(assignments.c.grade == wanted.grade)
@@ -113,9 +117,10 @@ def page_of(
     return Page(fitting[offset : offset + limit], len(fitting))
 
 
-def row_of(conn: Connection, rep_id: str, tab: Tab, assignment_id: str) -> Row | None:
+def row_of(
+    conn: Connection, rep_id: str, tab: Tab, assignment_id: str, now: datetime
+) -> Row | None:
     """One row, if it is in this list of this rep."""
-    now = database_now(conn)
     one = assignments.c.assignment_id == assignment_id
     return next(iter(_rows(conn, ASSIGNMENTS.query().where(one, *_in(tab, rep_id, now)))), None)
 

@@ -167,29 +167,29 @@ def _read(conn: Connection, who: Principal, asked: Asked) -> Shown:
     """Raises Problem 403 for somebody else's inbox."""
     reps = queries.list_reps(conn, limit=1000)
     choices, rep_id = _whose(conn, who, reps, asked.rep_id)
-    wanted = Wanted(asked.grade, asked.letters)
-    page = inbox.page_of(conn, rep_id, asked.tab, wanted, asked.offset, SHOWN)
+    now, wanted = database_now(conn), Wanted(asked.grade, asked.letters)
+    page = inbox.page_of(conn, rep_id, asked.tab, wanted, now, offset=asked.offset, limit=SHOWN)
     opened = None
     if asked.lead is not None:
         opened = next((row for row in page.rows if _is(row, asked.lead)), None)
-        opened = opened or inbox.row_of(conn, rep_id, asked.tab, asked.lead)
+        opened = opened or inbox.row_of(conn, rep_id, asked.tab, asked.lead, now)
     if opened is None and page.rows:
         opened = page.rows[0]
     about = None
     if asked.about is not None:
-        tabs = (inbox.row_of(conn, rep_id, tab, asked.about) for tab in Tab)
+        tabs = (inbox.row_of(conn, rep_id, tab, asked.about, now) for tab in Tab)
         about = next((row for row in tabs if row is not None), None)
     return Shown(
         reps,
         choices,
         rep_id,
-        inbox.counts_of(conn, rep_id),
+        inbox.counts_of(conn, rep_id, now),
         page,
         opened,
         None if opened is None else inbox.card_of(conn, opened),
         about,
         inbox.likely_reasons(conn, rep_id) if asked.tab is Tab.WAITING else [],
-        database_now(conn),
+        now,
     )
 
 

@@ -96,7 +96,7 @@ async def test_a_browser_that_is_gone_is_told_nothing_more(
     await office.lead()
     await send_due(office.desk)
     (channel,) = (await office.told())["channels"]
-    assert "does not take messages any more" in channel["ended"]
+    assert "its receiver says that it is gone" in channel["ended"]
     await office.lead()
     await send_due(office.desk)
     assert len(office.hook.requests) == 1

@@ -21,7 +21,7 @@ from services.routing.store.tables import metadata
 from services.routing.store.unit import Routing
 from shared.contracts.problems import Problem
 from shared.contracts.vocabulary import RejectReason
-from shared.db.database import Database
+from shared.db.database import Database, database_now
 from shared.db.migrations import drift, migrate
 from tests.services.routing.desk import Desk, mql, person
 
@@ -128,7 +128,7 @@ def test_leads_and_decisions_are_kept_by_the_upgrade(database_url: str, tmp_path
     migrate(db, MIGRATIONS)
     assert drift(db, metadata) == []
     with db.connect() as conn:
-        (row,) = page_of(conn, "ana", Tab.WAITING, Wanted(), 0, 5).rows
+        (row,) = page_of(conn, "ana", Tab.WAITING, Wanted(), noon, limit=5).rows
         card = card_of(conn, row)
         (why,) = lead_decisions(conn, "l1")
         assert policy_in_force(conn).whole["max_rounds"] == 3
@@ -172,9 +172,10 @@ async def test_a_long_history_of_a_rep_is_no_burden_of_their_inbox(desk: Desk) -
         )
 
     def read(conn: Any) -> Any:
-        pages = [page_of(conn, "ana", tab, Wanted(), 0, 5) for tab in Tab]
+        now = database_now(conn)
+        pages = [page_of(conn, "ana", tab, Wanted(), now, limit=5) for tab in Tab]
         cards = [card_of(conn, row) for page in pages for row in page.rows]
-        return pages, cards, counts_of(conn, "ana")
+        return pages, cards, counts_of(conn, "ana", now)
 
     (waiting, mine, missed), cards, counts = await desk.db.read(read)
     assert [len(waiting.rows), len(mine.rows), len(missed.rows)] == [5, 5, 0]
